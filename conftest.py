@@ -1,0 +1,13 @@
+"""Shape annotations are checked in tests, and only there."""
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "2")  # before torch is imported: more threads than cores only wait
+os.environ.setdefault("HF_HUB_OFFLINE", "1")  # tests never download
+
+from pathlib import Path
+
+from jaxtyping import install_import_hook
+
+_PLUGINS = sorted(path.name for path in (Path(__file__).parent / "plugins").glob("gen3d_*"))
+_HOOK = install_import_hook(["gen3d", *_PLUGINS], "beartype.beartype")

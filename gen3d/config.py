@@ -1,0 +1,187 @@
+"""Nested values that know where they were written, so that an error can name file, line and key."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from gen3d.errors import BadInput
+from gen3d.registry import did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+Key = tuple[str, ...]
+_REFERENCE = re.compile(r"\$\{([^${}]*)\}")
+_STEP = re.compile(r"\d+|\d+(\.\d+)?%|ramp")
+
+
+@dataclass
+class Config:
+    """Plain nested maps, lists and scalars, and for each key path the place it came from."""
+
+    values: dict[str, Any] = field(default_factory=dict)
+    places: dict[Key, str] = field(default_factory=dict)
+
+    def place(self, path: Key) -> str:
+        """Where a key was written, for messages: "file:line: a.b"."""
+        for end in range(len(path), -1, -1):
+            if path[:end] in self.places:
+                return f"{self.places[path[:end]]}: {'.'.join(path)}" if path else self.places[path[:end]]
+        return ".".join(path)
+
+    def at(self, path: Key) -> Config:
+        """The sub-tree below a path, empty where there is none."""
+        node: Any = self.values
+        for key in path:
+            node = node.get(key) if isinstance(node, dict) else None
+        below = {p[len(path) :]: place for p, place in self.places.items() if p[: len(path)] == path}
+        return Config(node if isinstance(node, dict) else {}, below)
+
+    def error(self, path: Key, cause: str, remedy: str = "") -> BadInput:
+        """A BadInput that names the place of a key."""
+        return BadInput(cause, place=self.place(path), remedy=remedy)
+
+    def unknown_key(self, path: Key, known: list[str]) -> BadInput:
+        """The error for a key that nobody reads."""
+        return self.error(path, f"unknown key {path[-1]!r}", did_you_mean(path[-1], known))
+
+    def merged(self, overlay: Config) -> Config:
+        """This with `overlay` laid over it: maps merge; scalars, lists, schedules and changed types replace."""
+        result = Config(dict(self.values), dict(self.places))
+        result.values = _merge(self.values, overlay.values, (), result.places)
+        result.places |= overlay.places
+        return result
+
+
+def _merge(base: dict[str, Any], over: dict[str, Any], path: Key, places: dict[Key, str]) -> dict[str, Any]:
+    result = dict(base)
+    for key, value in over.items():
+        below = (*path, str(key))
+        if _mergeable(base.get(key), value):
+            result[key] = _merge(base[key], value, below, places)
+        else:
+            for old in [p for p in places if p[: len(below)] == below]:
+                del places[old]
+            result[key] = value
+    return result
+
+
+def _mergeable(base: Any, over: Any) -> bool:
+    if not isinstance(base, dict) or not isinstance(over, dict) or is_schedule(base) or is_schedule(over):
+        return False
+    return "type" not in over or over["type"] == base.get("type")
+
+
+def is_schedule(value: Any) -> bool:
+    """Whether a map is a schedule such as {0: 1, 50%: 2}."""
+    return isinstance(value, dict) and bool(value) and all(_STEP.fullmatch(str(key)) for key in value)
+
+
+def load_yaml(path: Path) -> Config:
+    """Read a YAML 1.2 file whose top level is a map. Raises BadInput with the line of a syntax error."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise BadInput(f"cannot be read: {error.strerror}", place=str(path)) from error
+    except UnicodeDecodeError as error:
+        raise BadInput("is no UTF-8 text", place=str(path), remedy="a recipe is a YAML text file") from error
+    node = parse_yaml(text, str(path))
+    if not isinstance(node, CommentedMap):
+        raise BadInput("is no recipe: the top level is no map", place=str(path), remedy="see `gen3d recipes`")
+    config = Config(plain(node), {(): str(path)})
+    config.places |= {key: f"{path}:{line}" for key, line in _lines(node)}
+    return config
+
+
+def parse_yaml(text: str, source: str) -> Any:
+    """Parse YAML, with BadInput in place of the parser's errors."""
+    try:
+        return YAML(typ="rt", pure=True).load(text)
+    except MarkedYAMLError as error:
+        line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
+        cause = f"YAML syntax: {error.problem or error.context or 'not understood'}"
+        raise BadInput(cause, place=f"{source}{line}", remedy="check indentation, colons and brackets there") from error
+    except (YAMLError, ValueError, RecursionError, AttributeError, TypeError, KeyError, IndexError) as error:
+        first = (str(error).splitlines() or [type(error).__name__])[0]
+        raise BadInput(f"YAML syntax: {first}", place=source) from error
+
+
+def plain(node: Any) -> Any:
+    """Parsed YAML without the parser's own types; keys become strings."""
+    if isinstance(node, dict):
+        return {str(key): plain(value) for key, value in node.items()}
+    if isinstance(node, list):
+        return [plain(value) for value in node]
+    for kind in (bool, int, float, str):  # ruamel's scalars are subclasses that remember their spelling
+        if isinstance(node, kind):
+            return kind(node)
+    return None if node is None else str(node)
+
+
+def _lines(node: Any, path: Key = ()) -> Iterator[tuple[Key, int]]:
+    if isinstance(node, CommentedMap):
+        for key, value in node.items():
+            position = node.lc.data.get(key) if node.lc.data else None
+            if position:
+                yield (*path, str(key)), position[0] + 1
+            yield from _lines(value, (*path, str(key)))
+    elif isinstance(node, CommentedSeq):
+        for index, value in enumerate(node):
+            yield from _lines(value, (*path, str(index)))
+
+
+def parse_override(text: str) -> tuple[Key, Any]:
+    """Split "a.b=value" of the command line; the value is YAML."""
+    name, equals, value = text.partition("=")
+    path = tuple(name.strip().split("."))
+    if not equals or not all(path):
+        raise BadInput(f"{text!r} is no override", place="command line", remedy="write key=value, such as seed=1")
+    return path, plain(parse_yaml(value, f"command line: {name}"))
+
+
+def override(path: Key, value: Any) -> Config:
+    """A Config that holds one value of the command line."""
+    for key in reversed(path):
+        value = {key: value}
+    return Config(value, {path: "command line"})
+
+
+def resolve_references(config: Config) -> Config:
+    """Replace each ${a.b} by the value at that path. Raises BadInput for unknown paths and cycles."""
+
+    def lookup(path: Key, place: Key) -> Any:
+        node: Any = config.values
+        for key in path:
+            if not isinstance(node, dict) or key not in node:
+                known = list(node) if isinstance(node, dict) else []
+                raise config.error(place, f"${{{'.'.join(path)}}} names nothing", did_you_mean(key, known))
+            node = node[key]
+        return node
+
+    def resolve(value: Any, place: Key, active: tuple[Key, ...]) -> Any:
+        if isinstance(value, dict):
+            return {key: resolve(item, (*place, key), active) for key, item in value.items()}
+        if isinstance(value, list):
+            return [resolve(item, place, active) for item in value]
+        if not isinstance(value, str) or not (found := list(_REFERENCE.finditer(value))):
+            return value
+        parts = [follow(tuple(match[1].split(".")), place, active) for match in found]
+        if found[0].group() == value:
+            return parts[0]
+        texts = iter(parts)
+        return _REFERENCE.sub(lambda _: str(next(texts)), value)
+
+    def follow(path: Key, place: Key, active: tuple[Key, ...]) -> Any:
+        if path in active or place[: len(path)] == path:
+            chain = " -> ".join(".".join(p) for p in (*active, path))
+            raise config.error(place, f"a cycle of references: {chain}", "write one of them out")
+        return resolve(lookup(path, place), place, (*active, path))
+
+    return Config(resolve(config.values, (), ()), config.places)

@@ -1,0 +1,30 @@
+"""What a component's keys are, from its constructor and its docstring."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from typing import TYPE_CHECKING
+
+from gen3d.build import RESERVED, parameters, type_name
+
+if TYPE_CHECKING:
+    from gen3d.registry import Component
+
+_ARGUMENT = re.compile(r"^    (\w+): (.*(?:\n {6,}.*)*)", re.MULTILINE)
+
+
+def describe(component: Component) -> str:
+    """The component's purpose, then a line for each key: name, type, default, meaning."""
+    cls = component.load()
+    text = inspect.cleandoc(cls.__doc__ or "")
+    purpose, _, arguments = text.partition("\nArgs:\n")
+    meanings = {name: " ".join(meaning.split()) for name, meaning in _ARGUMENT.findall(arguments)}
+    lines = [f"{component.kind} {component.name} (plugin {component.plugin})", "", purpose.rstrip(), ""]
+    for parameter in parameters(cls).values():
+        default = "required" if parameter.required else f"default {parameter.default!r}"
+        lines.append(f"  {parameter.name}: {type_name(parameter.annotation)}, {default}")
+        lines += [f"      {meanings[parameter.name]}"] if parameter.name in meanings else []
+    for key in RESERVED.get(component.kind, ()):
+        lines.append(f"  {key}: a number or schedule, default 1\n      factor of the loss; 0 switches the term off")
+    return "\n".join(lines)

@@ -1,0 +1,149 @@
+"""Recipes: YAML files that compose parts. Recipe < profile < command line; `stages` override the top level."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gen3d.config import Config, Key, load_yaml, override, parse_override, resolve_references
+from gen3d.errors import BadInput
+from gen3d.registry import did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+FORMAT = 1
+STAGE_KEYS = ("steps", "cameras", "representation", "renderer", "guidance", "optimizer")
+TOP_KEYS = (
+    *("gen3d", "name", "seed", "inputs", *STAGE_KEYS, "export", "stages", "profiles", "output"),
+    *("checkpoint_every", "device"),
+)
+TYPES: dict[str, tuple[type, ...]] = {
+    **{"gen3d": (int,), "name": (str,), "seed": (int,), "steps": (int,), "checkpoint_every": (int,)},
+    **{"device": (str,), "output": (str,), "inputs": (dict,), "cameras": (dict,), "guidance": (dict,)},
+    **{"stages": (dict,), "profiles": (dict,), "from": (str,)},
+}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A recipe with its profile and overrides applied, checked as far as that needs no component.
+
+    Args:
+        path: the file.
+        text: what was in it.
+        config: the merged values, references resolved.
+        stages: the stages' own values laid over the top level, in order.
+    """
+
+    path: Path
+    text: str
+    config: Config
+    stages: dict[str, Config]
+
+    @classmethod
+    def load(cls, name: str | Path, overrides: Iterable[str] = (), profile: str | None = None) -> Recipe:
+        """Read and merge. Raises BadInput naming file, line and key."""
+        path = find(name)
+        base = load_yaml(path)
+        config = resolve_references(_overlaid(base, list(overrides), profile))
+        _check(config, (), TOP_KEYS)
+        if config.values.get("gen3d", FORMAT) != FORMAT:
+            raise config.error(("gen3d",), f"format {config.values['gen3d']!r} is not known", f"this is format {FORMAT}")
+        stages = _stages(config)
+        for text in overrides:
+            _check_effect(parse_override(text)[0], config, stages)
+        return cls(path, path.read_text(encoding="utf-8"), config, stages)
+
+    @property
+    def name(self) -> str:
+        """The recipe's name: its `name`, else the file's."""
+        return str(self.config.values.get("name", self.path.stem))
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """A top-level value."""
+        value = self.config.values.get(key)
+        return default if value is None else value
+
+    def resolved(self) -> dict[str, Any]:
+        """Everything as it will run, profiles applied and gone."""
+        return {key: value for key, value in self.config.values.items() if key != "profiles"}
+
+
+def find(name: str | Path) -> Path:
+    """The recipe file: a path, or a name among the shipped ones. Raises BadInput with suggestions."""
+    path = Path(name)
+    if path.is_file():
+        return path
+    shipped = {recipe.stem: recipe for recipe in available()}
+    if str(name) in shipped:
+        return shipped[str(name)]
+    for folder in _folders():
+        if (folder.parent / path).is_file():
+            return folder.parent / path
+    cause = "is a folder, no recipe" if path.is_dir() else "does not exist"
+    raise BadInput(cause, place=str(name), remedy=did_you_mean(path.stem, shipped))
+
+
+def available() -> list[Path]:
+    """The shipped recipes: of the checkout, else of the installation."""
+    return [path for folder in _folders()[:1] for path in sorted(folder.rglob("*.yaml"))]
+
+
+def _folders() -> list[Path]:
+    places = (Path(__file__).parents[1] / "recipes", Path(sys.prefix) / "share" / "gen3d" / "recipes")
+    return [folder for folder in places if folder.is_dir()]
+
+
+def _overlaid(base: Config, overrides: list[str], profile: str | None) -> Config:
+    if profile is not None:
+        profiles = base.values.get("profiles") or {}
+        if not isinstance(profiles, dict) or not isinstance(profiles.get(profile), dict):
+            raise base.error(("profiles",), f"no profile {profile!r}", did_you_mean(profile, profiles))
+        base = base.merged(base.at(("profiles", profile)))
+    for text in overrides:
+        base = base.merged(override(*parse_override(text)))
+    return base
+
+
+def _check(config: Config, path: Key, known: Iterable[str]) -> None:
+    values: Any = config.values
+    for key in path:
+        values = values[key]
+    for key, value in values.items():
+        if key not in known:
+            raise config.unknown_key((*path, key), list(known))
+        wanted = TYPES.get(key)
+        if wanted and value is not None and (not isinstance(value, wanted) or isinstance(value, bool)):
+            names = {int: "a whole number", str: "text", dict: "a map"}
+            raise config.error((*path, key), f"{value!r} does not fit", f"it is {names[wanted[0]]}")
+
+
+def _stages(config: Config) -> dict[str, Config]:
+    named = {key: value for key, value in (config.values.get("stages") or {}).items() if value is not None}
+    top = {key: config.values[key] for key in STAGE_KEYS if key in config.values}
+    shared = Config(top, {p: at for p, at in config.places.items() if not p or p[0] in STAGE_KEYS})
+    if not named:
+        return {"main": shared}
+    result: dict[str, Config] = {}
+    for name, value in named.items():
+        if not isinstance(value, dict):
+            raise config.error(("stages", name), f"{value!r} does not fit", "a stage is a map")
+        _check(config, ("stages", name), (*STAGE_KEYS, "from"))
+        source = value.get("from")
+        if source is not None and source not in result:
+            remedy = did_you_mean(str(source), result)
+            raise config.error(("stages", name, "from"), f"no earlier stage {source!r}", remedy)
+        result[name] = shared.merged(config.at(("stages", name)))
+    return result
+
+
+def _check_effect(path: Key, config: Config, stages: dict[str, Config]) -> None:
+    """An override of a top-level key that each stage sets itself would silently do nothing."""
+    if path[0] not in STAGE_KEYS or any(stage.places.get(path) == "command line" for stage in stages.values()):
+        return
+    if config.values.get("stages"):
+        names = " or ".join(f"stages.{name}.{'.'.join(path)}" for name in stages)
+        raise config.error(path, "has no effect: each stage sets it itself", f"override {names}")

@@ -1,0 +1,131 @@
+"""The files of a run: recipe.yaml, resolved.yaml, run.json, events.jsonl, checkpoints/, preview/, asset/."""
+
+from __future__ import annotations
+
+import io
+import json
+import platform
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ruamel.yaml import YAML
+
+from gen3d.checkpoint import load_checkpoint, save_checkpoint, write_atomically
+from gen3d.errors import BadInput
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from gen3d.part import Step
+    from gen3d.recipe import Recipe
+    from gen3d.stage import StageParts
+
+PACKAGES = ("gen3d", "torch", "diffusers", "transformers", "kornia", "trimesh", "xatlas", "safetensors", "numpy")
+KEPT = 2
+"""Checkpoints that are kept of a running stage."""
+
+
+@dataclass
+class RunDirectory:
+    """Where a run writes, and what has been written about it so far."""
+
+    path: Path
+    checkpoint_every: int
+    record: dict[str, Any]
+    _started: float = field(default_factory=time.monotonic)
+    _rolled_back: bool = False
+
+    @classmethod
+    def create(cls, recipe: Recipe) -> RunDirectory:
+        """Make the directory with the recipe in it. Raises BadInput where that is not possible."""
+        stamp = time.strftime("%Y-%m-%d_%H%M%S")
+        path = Path(recipe.get("output", f"runs/{stamp}-{recipe.name}"))
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            if (path / "run.json").exists():
+                raise BadInput("already holds a run", place=str(path), remedy="choose another output=DIRECTORY")
+            write_atomically(path / "recipe.yaml", recipe.text.encode())
+            write_atomically(path / "resolved.yaml", dump_yaml(recipe.resolved()))
+            (path / "events.jsonl").touch()
+        except OSError as error:
+            raise BadInput(f"cannot be written: {error.strerror}", place=str(path), remedy="choose another output") from error
+        record = {"status": "running", "recipe": str(recipe.path), "name": recipe.name, "stages": {}}
+        record |= {"started": stamp, "versions": versions()}
+        files = cls(path, int(recipe.get("checkpoint_every", 500)), record)
+        files._write_record()
+        return files
+
+    def log(self, event: str, **values: Any) -> None:
+        """Append one line to events.jsonl."""
+        line = {"event": event, "time": round(time.monotonic() - self._started, 3), **values}
+        with (self.path / "events.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Time a stage and record that it is done."""
+        started = time.monotonic()
+        self._rolled_back = False
+        self.log("stage_started", stage=name)
+        yield
+        self.record["stages"][name] = {"seconds": round(time.monotonic() - started, 2)}
+        self.log("stage_finished", stage=name)
+        self._write_record()
+
+    def checkpoint(self, parts: StageParts, step: Step) -> None:
+        """Save after every `checkpoint_every` steps, and at a stage's end as its final object."""
+        done, last = step.index + 1, step.index + 1 == step.total
+        if last or done % self.checkpoint_every == 0:
+            folder = self.path / "checkpoints"
+            name = "final" if last else f"{done:08d}"
+            state = {"stage": parts.name, "step": done, **parts.state()}
+            save_checkpoint(folder / f"{parts.name}-{name}.safetensors", state)
+            for old in sorted(folder.glob(f"{parts.name}-[0-9]*.safetensors"))[: None if last else -KEPT]:
+                old.unlink()
+
+    def roll_back(self, parts: StageParts) -> bool:
+        """Put the stage's newest checkpoint back; False where there is none, or it was tried before."""
+        saved = sorted((self.path / "checkpoints").glob(f"{parts.name}-[0-9]*.safetensors"))
+        if not saved or self._rolled_back:
+            return False
+        self._rolled_back = True
+        parts.load_state(load_checkpoint(saved[-1]))
+        self.log("rolled_back", stage=parts.name, checkpoint=saved[-1].name)
+        return True
+
+    def finish(self, error: BaseException | None, outputs: list[Path]) -> None:
+        """Write how the run ended."""
+        interrupted = isinstance(error, KeyboardInterrupt)
+        self.record["status"] = "interrupted" if interrupted else "failed" if error else "done"
+        self.record["error"] = f"{type(error).__name__}: {error}" if error else None
+        self.record["seconds"] = round(time.monotonic() - self._started, 2)
+        self.record["outputs"] = [str(path.relative_to(self.path)) for path in outputs]
+        self._write_record()
+
+    def _write_record(self) -> None:
+        write_atomically(self.path / "run.json", json.dumps(self.record, indent=2).encode())
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python, the platform and the packages that decide a result."""
+    found = {"python": platform.python_version(), "platform": platform.platform()}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def dump_yaml(values: dict[str, Any]) -> bytes:
+    """Plain values as YAML."""
+    stream = io.BytesIO()
+    yaml = YAML(typ="safe", pure=True)
+    yaml.default_flow_style = False
+    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
+    yaml.dump(values, stream)
+    return stream.getvalue()
