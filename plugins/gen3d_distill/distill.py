@@ -1,0 +1,139 @@
+"""Guidance by a frozen diffusion model: what an objective makes of a prior's predictions, as a loss on the views."""
+
+from typing import Literal
+
+import torch
+from jaxtyping import Int
+from torch import Tensor, nn
+
+from gen3d.errors import BadInput, Unsupported
+from gen3d.guidance import Condition, Guidance, Latents, Objective, Prior, Signal
+from gen3d.part import Stage, Step
+from gen3d.representation import RadianceField
+from gen3d.schedule import Schedule
+from gen3d.views import Views
+
+
+class Distill(Guidance):
+    """Score distillation: dL/d latents is the objective's residual, summed over elements, averaged over views.
+
+    The loss is <stopgrad(residual), latents>, whose gradient is exact in float32 (half the squared distance to
+    latents - residual would round small residuals away), and whose own value means nothing; half the squared
+    residual is logged as "value" instead. A residual that is not finite makes the loss so: nothing hides it.
+
+    Args:
+        prior: the frozen diffusion model.
+        objective: what turns its predictions into a gradient.
+        t_min: lowest timestep, as a share of the prior's schedule; may change over the stage.
+        t_max: highest timestep, likewise. Integers in between are drawn uniformly, one for each view.
+        picture: what the prior sees, the rendered image or the normals as colours.
+
+    Raises:
+        Unsupported: the objective asks for a branch that the prior cannot predict.
+    """
+
+    def __init__(
+        self,
+        prior: Prior,
+        objective: Objective,
+        t_min: Schedule | float = 0.02,
+        t_max: Schedule | float = 0.98,
+        picture: Literal["image", "normal"] = "image",
+    ) -> None:
+        super().__init__()
+        missing = objective.branches - prior.branches
+        if missing:
+            pair = f"{type(objective).__name__} with {type(prior).__name__}"
+            raise Unsupported(
+                f"{pair}: the prior has no {' or '.join(sorted(missing))} prediction",
+                remedy="choose another objective, or another prior",
+            )
+        self.prior, self.objective, self.picture = prior, objective, picture
+        self.t_min, self.t_max = Schedule.of(t_min), Schedule.of(t_max)
+        self.needs = frozenset({picture})
+        self._seen: tuple[Latents, Condition] | None = None
+
+    def bind(self, stage: Stage) -> None:
+        """Bind both halves.
+
+        Raises:
+            BadInput: the range of timesteps is empty at some step.
+            Unsupported: the field's latents are not the prior's.
+        """
+        for index in range(stage.steps):
+            self._range(stage.step(index))
+        for role, part in self._halves().items():
+            part.name = f"{self.name}.{role}"
+            part.bind(stage)
+        self._check_channels(stage)
+
+    def at(self, step: Step) -> None:
+        """Pass the step on to both halves."""
+        for part in self._halves().values():
+            part.at(step)
+
+    def param_groups(self) -> dict[str, list[nn.Parameter]]:
+        """Those of both halves, as "prior.NAME" and "objective.NAME"."""
+        halves = self._halves().items()
+        return {f"{role}.{name}": group for role, part in halves for name, group in part.param_groups().items()}
+
+    def forward(self, step: Step, *views: Views) -> Signal:
+        """The residual on the first views' latents as a loss."""
+        latents = self._latents(views[0])
+        clean = latents.detach()
+        with torch.no_grad():
+            condition = self.prior.condition(views[0].cameras)
+            t = self._timesteps(step, len(latents)).to(latents.device)
+            noise = step.randn(f"{self.name}.noise", *latents.shape)
+            residual = self.objective.residual(self.prior, clean, t, condition, noise, step)
+        self._seen = clean, condition
+        gradient = residual.gradient.detach()
+        loss = (gradient * latents).sum() / len(latents)
+        value = 0.5 * gradient.square().sum() / len(latents)
+        return Signal(loss, {"value": value, **residual.log})
+
+    def after_step(self, step: Step) -> None:
+        """Let the objective learn from the latents of this step."""
+        if self._seen is not None:
+            self.objective.learn(self.prior, *self._seen, step)
+        self._seen = None
+
+    def _halves(self) -> dict[str, Prior | Objective]:
+        return {"prior": self.prior, "objective": self.objective}
+
+    def _check_channels(self, stage: Stage) -> None:
+        field = stage.representation
+        if self.picture == "normal" or not isinstance(field, RadianceField) or field.space == "rgb":
+            return
+        with torch.no_grad():
+            made = self.prior.encode(torch.ones(1, 64, 64, 3, device=stage.device)).shape[1]
+        if made != field.channels:
+            raise Unsupported(
+                f"the field holds latents of {field.channels} channels, and the prior's have {made}",
+                place=self.name,
+                remedy=f"set representation.channels={made}, or representation.channels=rgb",
+            )
+
+    def _latents(self, views: Views) -> Latents:
+        if self.picture == "normal":
+            if views.normal is None:
+                raise Unsupported("the renderer gives no normals", place=self.name, remedy="use picture: image")
+            return self.prior.encode(0.5 * views.normal + 0.5)
+        if views.space == "latent":
+            return views.image.permute(0, 3, 1, 2)
+        return self.prior.encode(views.color)
+
+    def _range(self, step: Step) -> tuple[float, float]:
+        low, high = (schedule(step.index, step.total) for schedule in (self.t_min, self.t_max))
+        if not 0 <= low <= high <= 1:
+            raise BadInput(
+                f"timesteps from t_min = {low:g} to t_max = {high:g} at step {step.index}",
+                place=self.name,
+                remedy="they are shares of the prior's schedule: 0 <= t_min <= t_max <= 1",
+            )
+        return low, high
+
+    def _timesteps(self, step: Step, count: int) -> Int[Tensor, " views"]:
+        last = len(self.prior.schedule) - 1
+        low, high = (min(round(share * (last + 1)), last) for share in self._range(step))
+        return torch.randint(low, high + 1, (count,), generator=step.rng(f"{self.name}.t"))
