@@ -98,6 +98,6 @@ def _tensors(views: Views | Samples | Cameras) -> Iterator[Tensor]:
             yield from _tensors(value)
 
 
-def _hold(condition: bool, contract: str) -> None:  # noqa: FBT001 (as in an assert)
+def _hold(condition: bool, contract: str) -> None:
     if not condition:
         raise AssertionError(contract)

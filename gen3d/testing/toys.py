@@ -18,10 +18,11 @@ from gen3d.views import Samples, Space, Views
 
 _FOV = math.radians(49.1)
 _DISTANCE = 1.4
+_FAR = 3.0
 
 
 class ToyField(Representation):
-    """A soft ball of one colour: density = 40 sigmoid((radius - |x|) / 0.05) in the unit box.
+    """A soft ball of one colour: density = 40 sigmoid((radius - |x|) / 0.02) in the unit box.
 
     Args:
         radius: of the ball, world units.
@@ -48,7 +49,7 @@ class ToyField(Representation):
         inside = (points.abs() <= 0.5).all(dim=-1)  # noqa: PLR2004 (the box)
         # The floor keeps the gradient of the norm finite at the centre.
         distance = points.square().sum(dim=-1).clamp_min(1e-12).sqrt()
-        return inside * 40 * torch.sigmoid((self.radius - distance) / 0.05)
+        return inside * 40 * torch.sigmoid((self.radius - distance) / 0.02)
 
     def features(self, points: Float[Tensor, "points 3"]) -> Float[Tensor, "points channels"]:
         """The one colour."""
@@ -60,7 +61,7 @@ class ToyField(Representation):
 
 
 class ToyRenderer(Renderer):
-    """Every ray at `samples` equally spaced points, over a background of one number; depth counts it at 0."""
+    """Every ray at `samples` equally spaced points, over a background of one number, 3 away."""
 
     draws = RadianceField
     offers = frozenset({"image", "alpha", "depth", "normal", "samples"})
@@ -77,7 +78,7 @@ class ToyRenderer(Renderer):
         origins, directions = cameras.rays()
         shape = origins.shape[:3]
         # sqrt(0.75): half the diagonal of the unit box, which every ray to the object crosses within.
-        offsets = torch.linspace(-0.75**0.5, 0.75**0.5, self.samples + 1).to(origins)
+        offsets = torch.linspace(-(0.75**0.5), 0.75**0.5, self.samples + 1).to(origins)
         middle = (offsets[1:] + offsets[:-1]) / 2 + cameras.radius[:, None, None, None]
         distances = middle.expand(*shape, -1)
         points = origins[..., None, :] + distances[..., None] * directions[..., None, :]
@@ -88,7 +89,7 @@ class ToyRenderer(Renderer):
         features = representation.features(flat).reshape(*distances.shape, -1)
         alpha = weights.sum(dim=-1, keepdim=True)
         image = (weights[..., None] * features).sum(dim=-2) + (1 - alpha) * self.background
-        depth = (weights * distances).sum(dim=-1, keepdim=True)
+        depth = (weights * distances).sum(dim=-1, keepdim=True) + (1 - alpha) * _FAR
         views = Views(cameras, image, representation.space, alpha, depth)
         normals = _normals(representation, flat) if "normal" in outputs else None
         if normals is not None:
@@ -122,7 +123,7 @@ class ToyInputs(Inputs):
     """A picture of a smaller blue ball, taken from 10 degrees above the horizon, in place of a file."""
 
     def __init__(self, size: int = 16) -> None:
-        super().__init__(image="ball", prompt="a ball", elevation_deg=10, radius=_DISTANCE)
+        super().__init__(image="ball", prompt="a ball", elevation_deg=10.0, radius=_DISTANCE)
         field, camera = ToyField(radius=0.25, color=(0.1, 0.3, 0.9)), toy_cameras(1, size)
         with torch.no_grad():
             views = ToyRenderer()(field, camera, Step(0, 1), frozenset({"image"}))
