@@ -3,7 +3,6 @@
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
 
 import numpy as np
 import torch
@@ -35,7 +34,7 @@ class Picture:
     alpha: Float[Tensor, "height width 1"]
 
     @classmethod
-    def open(cls, path: Path, size: int = 256) -> Self:
+    def open(cls, path: Path, size: int = 256) -> "Picture":
         """Read and prepare a file.
 
         The object is what the alpha channel shows, or what stands before a plain background. It is centred by its
@@ -46,7 +45,7 @@ class Picture:
             BadInput: with the file, the cause and the remedy, for whatever cannot be used.
         """
         place = str(path)
-        pixels = np.asarray(read_rgba(path), dtype=np.float32) / 255
+        pixels = np.asarray(read_rgba(path), dtype=np.float32) / np.float32(255)
         colors, alpha = pixels[..., :3], pixels[..., 3]
         if alpha.min() > _HALF:
             colors, alpha = cut_out(colors, place)
@@ -55,21 +54,22 @@ class Picture:
         corner = (left + right - side) / 2, (top + bottom - side) / 2
         return cls._drawn(np.dstack([colors * alpha[..., None], alpha]), corner, side, size)
 
-    def resized(self, size: int) -> Self:
+    def resized(self, size: int) -> "Picture":
         """The picture at another size, antialiased."""
         premultiplied = self.image - (1 - self.alpha)
         layers = torch.cat([premultiplied, self.alpha], dim=-1).detach().cpu().numpy()
         return self._drawn(layers, (0.0, 0.0), float(len(layers)), size)
 
     @classmethod
-    def _drawn(cls, layers: NDArray[np.float32], corner: tuple[float, float], side: float, size: int) -> Self:
+    def _drawn(cls, layers: NDArray[np.float32], corner: tuple[float, float], side: float, size: int) -> "Picture":
         """The square of `side` pixels at `corner` (x, y) of premultiplied colours and alpha, `size` pixels wide."""
         x, y = (math.floor(value) for value in corner)
         box = (corner[0] - x, corner[1] - y, corner[0] - x + side, corner[1] - y + side)
         window = _window(layers, x, y, math.ceil(max(box)))
         drawn = torch.from_numpy(np.dstack([_resample(layer, size, box) for layer in np.moveaxis(window, -1, 0)]))
         alpha = drawn[..., 3:].clamp(0, 1)
-        color = torch.minimum(drawn[..., :3].clamp_min(0), alpha)
+        # Where alpha overshoots 1, colour does by the same factor.
+        color = torch.minimum((drawn[..., :3] / drawn[..., 3:].clamp_min(1)).clamp_min(0), alpha)
         return cls(color + (1 - alpha), alpha)
 
 

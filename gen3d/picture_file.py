@@ -8,7 +8,7 @@ from PIL import Image, ImageOps
 
 from gen3d.errors import BadInput
 
-FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "AVIF", "GIF", "BMP", "TIFF", "TGA")
+FORMATS = ("PNG", "JPEG", "WEBP", "AVIF", "GIF", "BMP", "TIFF", "TGA")
 MAX_PIXELS = 8192 * 8192
 """More are refused before they are decoded; JPEG is decoded at an eighth of its size first."""
 MIN_SIDE = 8
@@ -29,7 +29,7 @@ def read_rgba(path: Path) -> Image.Image:
     _check_file(path)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about broken metadata and size: metadata is not used, size is checked here
+            warnings.simplefilter("ignore")  # about metadata, which is not used, and size, which is checked below
             with Image.open(path, formats=FORMATS) as image:
                 return _decode(image, place)
     except BadInput:
@@ -37,8 +37,8 @@ def read_rgba(path: Path) -> Image.Image:
     except Image.DecompressionBombError as error:
         raise _too_large(place, "over 170 million pixels") from error
     except Image.UnidentifiedImageError as error:
-        known = ", ".join(name for name in FORMATS if name != "MPO")
-        raise BadInput(f"this is no picture of a kind known here ({known})", place=place, remedy=_DAMAGED) from error
+        cause = f"this is no picture of a kind known here ({', '.join(FORMATS)})"
+        raise BadInput(cause, place=place, remedy=_DAMAGED) from error
     except MemoryError as error:
         raise _too_large(place, "more pixels than memory holds") from error
     except Exception as error:  # decoders raise whatever they stumble over in damaged bytes
