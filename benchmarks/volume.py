@@ -1,0 +1,152 @@
+"""Time of volume rendering, forward and backward, beside dense sampling of every ray with `grid_sample`.
+
+python benchmarks/volume.py                  a barrel made here
+python benchmarks/volume.py barrel.glb       any mesh
+"""
+
+import math
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import numpy as np
+import torch
+import trimesh
+from gen3d_volume.volume import Volume
+from gen3d_voxel.voxel import Voxel
+from scipy import ndimage
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812 (PyTorch's own habit)
+
+from gen3d import Cameras, Stage
+
+OPAQUE = 500.0  # density inside, per world unit: 5 in a step through 100 voxels over 2 units
+POINTS = 2_000_000
+
+
+def barrel() -> trimesh.Trimesh:
+    """Wooden staves with two iron hoops, closed at both ends."""
+    heights = np.linspace(-0.5, 0.5, 33)
+    radii = 0.36 - 0.4 * heights**2
+    profile = np.stack([np.r_[0, radii, 0], np.r_[-0.5, heights, 0.5]], axis=1)
+    mesh = trimesh.creation.revolve(profile, sections=48)
+    hoop = np.abs(np.abs(mesh.triangles_center[:, 2]) - 0.25) < 0.05  # noqa: PLR2004
+    stave = (np.arctan2(*mesh.triangles_center[:, :2].T) * 12 / math.pi).astype(int) % 2
+    wood = np.array([[139, 90, 43, 255], [160, 108, 56, 255]])[stave]
+    mesh.visual.face_colors = np.where(hoop[:, None], [90, 90, 96, 255], wood)
+    return mesh
+
+
+def surface(scene: trimesh.Scene) -> tuple[np.ndarray, np.ndarray]:
+    """Points on a mesh whose longest side becomes 1, and their colours in [0, 1]."""
+    meshes = [mesh for mesh in scene.dump() if isinstance(mesh, trimesh.Trimesh)]
+    for mesh in meshes:
+        mesh.visual = mesh.visual.to_color()
+    total = sum(mesh.area for mesh in meshes)
+    drawn = [
+        trimesh.sample.sample_surface(mesh, math.ceil(POINTS * mesh.area / total), sample_color=True, seed=0)
+        for mesh in meshes
+    ]
+    points = np.concatenate([points for points, _, _ in drawn])
+    colors = np.concatenate([np.asarray(colors)[:, :3] for _, _, colors in drawn]) / 255
+    low, high = points.min(0), points.max(0)
+    return (points - (low + high) / 2) / (high - low).max(), colors
+
+
+def voxelised(scene: trimesh.Scene, resolution: int, box: float) -> Voxel:
+    """The solid in a voxel field: opaque, each voxel with the colour of the surface nearest to it."""
+    points, colors = surface(scene)
+    index = tuple(((points + box) / (2 * box) * resolution).astype(int).clip(0, resolution - 1).T)
+    count = np.zeros((resolution,) * 3)
+    color = np.zeros((3, *count.shape))
+    np.add.at(count, index, 1)
+    for channel in range(3):
+        np.add.at(color[channel], index, colors[:, channel])
+    nearest = ndimage.distance_transform_edt(count == 0, return_distances=False, return_indices=True)
+    color = (color / count.clip(1))[:, *nearest].clip(0.01, 0.99)
+    solid = ndimage.binary_fill_holes(count > 0)
+    field = Voxel(resolution, "rgb", box)
+    field.raw_density.copy_(torch.where(torch.from_numpy(solid), OPAQUE, -OPAQUE))
+    field.raw_color.copy_(torch.from_numpy(color).logit())
+    return field
+
+
+def dense(field: Voxel, cameras: Cameras, step: float) -> Callable[[], tuple[Tensor, Tensor]]:
+    """The same picture from every sample that lies in the box, with one `grid_sample` of density and colour."""
+    inside = torch.cat([field.raw_density[None], field.raw_color]).transpose(1, 3).contiguous()
+    grid = inside[None].requires_grad_()
+    origins, directions = (rays.flatten(0, 2) for rays in cameras.rays())
+    low, high = ((corner - origins) / directions for corner in field.box)
+    enter = torch.minimum(low, high).amax(1).clamp_min(0)
+    leave = torch.maximum(low, high).amin(1)
+    slots = int((leave - enter).amax() / step) + 1
+    along = step * torch.arange(slots)
+    counts = along < (leave - enter)[:, None]
+
+    def draw() -> tuple[Tensor, Tensor]:
+        points = origins[:, None] + (enter[:, None] + along)[..., None] * directions[:, None]
+        places = points[counts].view(1, 1, 1, -1, 3) / field.half_side
+        raw = F.grid_sample(grid, places, align_corners=False).view(4, -1)
+        depth = torch.zeros(counts.shape).masked_scatter(counts, F.softplus(raw[0] + field.density_shift) * step)
+        weight = torch.exp(depth - depth.cumsum(1)) * -torch.expm1(-depth)
+        color = torch.zeros(3, *counts.shape).masked_scatter(counts, raw[1:].sigmoid())
+        return (weight * color).sum(2).T + (1 - weight.sum(1, keepdim=True)), grid
+
+    return draw
+
+
+def median_ms(work: Callable[[], object], repeats: int) -> float:
+    """Milliseconds, the first two left out."""
+    times = []
+    for _ in range(repeats + 2):
+        start = time.perf_counter()
+        work()
+        times.append(1000 * (time.perf_counter() - start))
+    return statistics.median(times[2:])
+
+
+@click.command()
+@click.argument("mesh", required=False, type=click.Path(exists=True, path_type=Path))
+@click.option("--resolution", default=100, show_default=True, help="Voxels along a side.")
+@click.option(
+    "--box", default=1.0, show_default=True, help="Half the side of the grid; the object's longest side is 1."
+)
+@click.option("--size", default=64, show_default=True, help="Rays along a side of the picture.")
+@click.option("--threads", default=2, show_default=True)
+@click.option("--repeats", default=9, show_default=True)
+def main(mesh: Path | None, resolution: int, box: float, size: int, threads: int, repeats: int) -> None:
+    """Compare the renderer `volume` with dense sampling on a voxelised mesh."""
+    torch.set_num_threads(threads)
+    scene = trimesh.load_scene(mesh) if mesh else trimesh.Scene(barrel())
+    field, renderer = voxelised(scene, resolution, box), Volume()
+    inputs = None
+    stage = Stage("benchmark", 1, 0, torch.device("cpu"), inputs, None, field, renderer, {})  # type: ignore[arg-type]
+    renderer.bind(stage)
+    cameras = Cameras.orbit(math.radians(30), math.radians(20), 1.6, math.radians(49.1), size)
+    every = dense(field, cameras, renderer.step_ratio * field.voxel_size)
+    target = torch.rand(size * size, 3, generator=torch.Generator().manual_seed(0))
+
+    def draw_packed() -> Tensor:
+        return renderer(field, cameras, stage.step(0), frozenset()).image.view(-1, 3)
+
+    def packed() -> None:
+        field.zero_grad(set_to_none=True)
+        (draw_packed() - target).square().sum().backward()
+
+    def dense_pass() -> None:
+        image, grid = every()
+        grid.grad = None
+        (image - target).square().sum().backward()
+
+    difference = (draw_packed() - every()[0]).abs().max().item()
+    fast, slow = median_ms(packed, repeats), median_ms(dense_pass, repeats)
+    name = mesh.name if mesh else "a generated barrel"
+    print(f"{name} in {resolution}^3 voxels over [{-box}, {box}]^3; {size}x{size} rays; {threads} threads")
+    print(f"dense grid_sample   {slow:8.1f} ms   forward and backward, median of {repeats}")
+    print(f"volume              {fast:8.1f} ms   {slow / fast:.1f} times faster; pictures differ by {difference:.1e}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+"""What is behind the object."""
+
+from abc import ABC, abstractmethod
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from gen3d import BadInput, Cameras, Prior, RadianceField, Stage, Unsupported, rng
+from gen3d.views import Space
+
+_SOLIDS = {"white": [1.0, 1.0, 1.0], "black": [0.0, 0.0, 0.0]}
+_TEXELS = 4  # published SJC
+_SIDE = 256  # of the plain picture whose latents become the background
+
+
+class Background(nn.Module, ABC):
+    """Gives each ray what it sees where nothing is in its way."""
+
+    @abstractmethod
+    def forward(
+        self, cameras: Cameras, directions: Float[Tensor, "views height width 3"]
+    ) -> Float[Tensor, "views height width channels"]:
+        """The picture of the background; `directions` are those of the rays, of unit length."""
+
+
+class Solid(Background):
+    """One colour."""
+
+    color: Tensor
+
+    def __init__(self, color: Float[Tensor, " channels"]) -> None:
+        super().__init__()
+        self.register_buffer("color", color, persistent=False)
+
+    def forward(
+        self, cameras: Cameras, directions: Float[Tensor, "views height width 3"]
+    ) -> Float[Tensor, "views height width channels"]:
+        """That colour."""
+        return self.color.expand(len(cameras), cameras.height, cameras.width, -1)
+
+
+class Screen(Background):
+    """A picture fixed to the screen: latents of a white picture differ towards its borders (published 3drec).
+
+    Args:
+        picture: resized bilinearly, without antialiasing, to the size of the view.
+    """
+
+    picture: Tensor
+
+    def __init__(self, picture: Float[Tensor, "channels height width"]) -> None:
+        super().__init__()
+        self.register_buffer("picture", picture, persistent=False)
+
+    def forward(
+        self, cameras: Cameras, directions: Float[Tensor, "views height width 3"]
+    ) -> Float[Tensor, "views height width channels"]:
+        """The picture, resized."""
+        size = (cameras.height, cameras.width)
+        resized = nn.functional.interpolate(self.picture[None], size, mode="bilinear", align_corners=False)[0]
+        return resized.permute(1, 2, 0).expand(len(cameras), -1, -1, -1)
+
+
+class Texture(Background):
+    """A small learnable picture on the sphere of directions, polar angle along its width, azimuth along its height.
+
+    It neither wraps nor clamps: as published, it fades to half at the poles and at the azimuth of 180 degrees.
+    Source: Wang et al. 2022 (Score Jacobian Chaining), published code.
+
+    Args:
+        texture: the start, usually from N(0, 1).
+        space: colours pass through a sigmoid.
+    """
+
+    def __init__(self, texture: Float[Tensor, "channels height width"], space: Space) -> None:
+        super().__init__()
+        self.texture, self.space = nn.Parameter(texture), space
+
+    def forward(
+        self, cameras: Cameras, directions: Float[Tensor, "views height width 3"]
+    ) -> Float[Tensor, "views height width channels"]:
+        """The texture in the direction of each ray."""
+        x, y, z = directions.unbind(-1)
+        polar = torch.atan2(torch.hypot(x, y), z) / torch.pi
+        azimuth = torch.atan2(y, x) / (2 * torch.pi) + 0.5
+        places = 2 * torch.stack([polar, azimuth], dim=-1) - 1
+        texture = self.texture.sigmoid() if self.space == "rgb" else self.texture
+        rows = places.flatten(0, 1)[None].to(texture.dtype)
+        values = nn.functional.grid_sample(texture[None], rows, padding_mode="zeros", align_corners=False)[0]
+        return values.permute(1, 2, 0).view(*directions.shape[:3], -1)
+
+
+def make_background(spec: str | list[float], field: RadianceField, stage: Stage) -> Background:
+    """What a recipe's `background` says, for a field of colours or of latents. Raises BadInput, Unsupported."""
+    if spec == "texture":
+        stream = rng.generator(stage.seed, stage.name, "volume.background")
+        texture = torch.randn(field.channels, _TEXELS, _TEXELS, generator=stream)
+        return Texture(texture.to(stage.device), field.space)
+    color = _SOLIDS[spec] if isinstance(spec, str) else spec
+    if len(color) != 3 or not all(0 <= value <= 1 for value in color):  # noqa: PLR2004 (red, green, blue)
+        raise BadInput(f"background is {color}", place="renderer", remedy="give [red, green, blue], each from 0 to 1")
+    solid = torch.tensor(color, device=stage.device)
+    return Solid(solid) if field.space == "rgb" else Screen(_encoded(solid, field, stage))
+
+
+@torch.no_grad()
+def _encoded(color: Float[Tensor, "3"], field: RadianceField, stage: Stage) -> Float[Tensor, "channels height width"]:
+    """What the prior makes of a plain picture."""
+    priors = [getattr(guidance, "prior", None) for guidance in stage.guidance.values()]
+    prior = next((prior for prior in priors if isinstance(prior, Prior)), None)
+    if prior is None:
+        raise Unsupported(
+            "the field holds latents, and no guidance has a prior that could encode a background",
+            place="renderer.background",
+            remedy="set renderer.background=texture, or representation.channels=rgb",
+        )
+    latents = prior.encode(color.expand(1, _SIDE, _SIDE, 3))[0]
+    if len(latents) != field.channels:
+        cause = f"the field has {field.channels} channels, and the prior's latents have {len(latents)}"
+        raise Unsupported(cause, place="representation.channels", remedy=f"set it to {len(latents)}")
+    return latents
