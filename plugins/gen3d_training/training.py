@@ -1,0 +1,136 @@
+"""The state of a training, and one step of it."""
+
+import math
+import signal
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+
+from gen3d import rng
+from gen3d.cameras import Cameras
+from gen3d.checkpoint import load_checkpoint, save_checkpoint
+from gen3d.errors import BadInput
+from gen3d_training.dataset import ViewDataset
+from gen3d_training.ema import Ema
+from gen3d_training.options import TrainOptions
+from gen3d_training.pairs import draw_pairs
+from gen3d_training.parallel import average_gradients, rank, world
+
+
+@runtime_checkable
+class Trainee(Protocol):
+    """What a prior's class offers for training as its attribute `trainee`: a module whose keywords are recipe keys."""
+
+    @property
+    def picture_size(self) -> int:
+        """Side of the pictures it is trained on, pixels."""
+
+    def named_parameters(self) -> Iterable[tuple[str, nn.Parameter]]:
+        """All that is trained."""
+
+    def __call__(
+        self, sources: Cameras, pictures: Tensor, targets: Cameras, images: Tensor, rng: torch.Generator
+    ) -> Tensor:
+        """The loss of making `images` from `pictures` (sRGB in [0, 1])."""
+
+    def param_groups(self) -> dict[str, list[nn.Parameter]]:
+        """Parameters by the names that `rates` uses."""
+
+    def save(self, folder: Path, **about: Any) -> None:
+        """Write weights that the prior loads by the name of the folder."""
+
+
+class Training:
+    """What is trained, its optimizer, its mean.
+
+    Args:
+        trainee: the module.
+        options: the recipe.
+    """
+
+    def __init__(self, trainee: Trainee, options: TrainOptions) -> None:
+        self.trainee, self.options, self.step = trainee, options, 0
+        groups = trainee.param_groups()
+        if unknown := set(options.rates) - set(groups):
+            raise BadInput(f"no parameters {unknown.pop()!r}", place="rates", remedy=f"there are {', '.join(groups)}")
+        rates = [{"params": group, "rate": options.rates.get(name, 1.0)} for name, group in groups.items()]
+        self.optimizer = torch.optim.AdamW(rates, lr=options.lr, weight_decay=options.weight_decay, fused=True)
+        self.ema = Ema(dict(trainee.named_parameters()), options.ema)
+
+    @property
+    def weights(self) -> Path:
+        """Folder of the averaged weights."""
+        return self.options.output / "weights"
+
+    def advance(self, dataset: ViewDataset) -> float:
+        """One optimizer step; the loss. Batches and noise are functions of the seed, the step and the process."""
+        options, draw = self.options, rng.generator(self.options.seed, "train", self.step, rank())
+        batch = draw_pairs(dataset, options.batch // world(), draw)
+        with torch.autocast("cpu", torch.bfloat16, enabled=options.precision == "bf16"):
+            loss = self.trainee(*batch, draw)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        average_gradients(self.ema.parameters.values())
+        nn.utils.clip_grad_norm_(self.ema.parameters.values(), 1.0)
+        for group in self.optimizer.param_groups:
+            group["lr"] = options.lr * group["rate"] * self.rate()
+        with _uninterrupted():
+            self.optimizer.step()
+            self.ema.update()
+            self.step += 1
+        return float(loss.detach())
+
+    def rate(self) -> float:
+        """The share of `lr` at this step: linear warm-up, constant, half a cosine to 0 over the last share of steps."""
+        options = self.options
+        left = (options.steps - self.step) / (options.steps * options.decay_share)
+        return min(1.0, (self.step + 1) / options.warmup) * 0.5 * (1 - math.cos(math.pi * min(1.0, left)))
+
+    def save(self) -> None:
+        """Write what is needed to go on, then the mean as weights that a prior can load at once."""
+        if rank() > 0:
+            return
+        state = {"step": self.step, "updates": self.ema.updates, "mean": self.ema.mean}
+        state |= {"trainee": dict(self.trainee.named_parameters()), "optimizer": self.optimizer.state_dict()}
+        save_checkpoint(self.options.output / "state.safetensors", state)
+        with self.ema.applied():
+            self.trainee.save(self.weights, trained_steps=self.step)
+
+    def load(self) -> None:
+        """Go on where `save` was called last; from the start where it never was."""
+        path = self.options.output / "state.safetensors"
+        if not path.exists():
+            return
+        state = load_checkpoint(path)
+        parameters = dict(self.trainee.named_parameters())
+        shapes = {name: value.shape for name, value in state["trainee"].items()}
+        if shapes != {name: value.shape for name, value in parameters.items()}:
+            remedy = "give another output, or the keys it was begun with"
+            raise BadInput("holds a training of another network", place=str(path), remedy=remedy)
+        self.step, self.ema.updates = state["step"], state["updates"]
+        for mine, theirs in ((parameters, state["trainee"]), (self.ema.mean, state["mean"])):
+            for name, value in theirs.items():
+                mine[name].data.copy_(value)
+        self.optimizer.load_state_dict(state["optimizer"])
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Let Ctrl-C wait, so that no state is saved that is half one step's and half the next one's."""
+    waiting: list[tuple[int, FrameType | None]] = []
+    try:
+        before = signal.signal(signal.SIGINT, lambda *call: waiting.append(call))
+    except ValueError:  # not the main thread, where no Ctrl-C arrives
+        before = None
+    try:
+        yield
+    finally:
+        if before is not None:
+            signal.signal(signal.SIGINT, before)
+    if waiting:
+        raise KeyboardInterrupt

@@ -1,0 +1,160 @@
+"""The prior `zero123`: a frozen network that knows how an object looks from elsewhere, given one picture of it."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float, Int
+from kornia.geometry.transform import resize
+from torch import Tensor
+
+from gen3d.cameras import Cameras, concatenate
+from gen3d.diffusion import NoiseSchedule
+from gen3d.errors import BadInput, Unsupported
+from gen3d.guidance import Adapter, Branches, Condition, Latents, Prior
+from gen3d.part import Stage, frozen
+from gen3d_zero123.loader import load
+from gen3d_zero123.networks import Networks, Null
+from gen3d_zero123.places import find
+from gen3d_zero123.pose import PoseDialect, relative_pose
+from gen3d_zero123.trainee import Trainee
+
+Source = tuple[Float[Tensor, "height width 3"], Cameras]
+"""A picture (sRGB in [0, 1], over white) and the camera that took it."""
+
+
+class Zero123(Prior):
+    """Zero-1-to-3 (Liu et al. 2023): conditions on the input picture and on where each view is, seen from it.
+
+    Args:
+        weights: a folder in diffusers' layout, `mini`, or a name such as zero123-xl of weights fetched before.
+        pose: components of the pose vector, where the folder does not say: radius (published), polar
+            (stable-zero123), radius_and_polar (mini).
+        null: the unconditional branch: zeros after the projection, as published, or the null that the published
+            training drops to.
+    """
+
+    trainee: ClassVar[type[Trainee]] = Trainee
+    """What `gen3d train` trains."""
+
+    def __init__(self, weights: str = "zero123-xl", pose: PoseDialect | None = None, null: Null = "zeros") -> None:
+        super().__init__()
+        self.weights, self.pose, self.null = weights, pose, null
+        self.schedule = NoiseSchedule.scaled_linear()
+        self._networks: list[Networks] = []  # in a list, so that no checkpoint ever holds them
+        self._seen: list[tuple[Tensor, Tensor, Cameras]] = []
+
+    @property
+    def networks(self) -> Networks:
+        """The frozen networks. Raises BadInput before `bind` or `load`."""
+        if not self._networks:
+            raise BadInput("the prior is not loaded", place="zero123", remedy="call bind(stage) or load(device) first")
+        return self._networks[0]
+
+    def bind(self, stage: Stage) -> None:
+        """Load the weights, once a run, and look at the input picture."""
+        key = ("zero123", self.weights, self.pose, str(stage.device))
+        self.use(stage.share(key, lambda: _load(self.weights, self.pose, stage.device)))
+        self._seen = []
+        if stage.reference is not None:
+            image = stage.inputs.picture.resized(self.networks.picture_size).image
+            self._seen = [self._look((image.to(stage.device), stage.reference))]
+
+    def load(self, device: torch.device | str = "cpu") -> None:
+        """Load the weights without a run: for pictures given as `sources`."""
+        self.use(_load(self.weights, self.pose, torch.device(device)))
+
+    def use(self, networks: Networks) -> None:
+        """Predict with these networks."""
+        self._networks = [networks]
+        self.schedule = networks.settings.schedule().to(networks.projection.weight.device)
+
+    @torch.no_grad()
+    def _look(self, source: Source) -> tuple[Tensor, Tensor, Cameras]:
+        """Tokens and unscaled condition latent of a picture: computed once, whatever the views."""
+        networks = self.networks
+        picture = _signed(source[0][None], networks.picture_size)
+        return networks.encoder(picture), networks.codec.encode(picture), source[1].to(picture.device)
+
+    @torch.no_grad()
+    def condition(self, cameras: Cameras, sources: Sequence[object] | None = None) -> Condition:
+        """The tokens with each view's pose, projected; the picture's latent; the pose.
+
+        Args:
+            cameras: the views to make.
+            sources: pictures to use in place of the run's: `Source` pairs, one for each view or one for all.
+        """
+        seen = self._seen if sources is None else [self._look(source) for source in sources]  # type: ignore[arg-type]
+        if not seen:
+            remedy = "add inputs.image=photo.png"
+            raise BadInput("the zero123 prior needs a picture of the object", place="inputs.image", remedy=remedy)
+        count = len(cameras)
+        tokens, latent = (torch.cat([row[i] for row in seen]) for i in range(2))  # type: ignore[misc]
+        taken = concatenate([row[2] for row in seen])
+        pose = relative_pose(cameras.to(tokens.device), taken, self.networks.settings.pose)
+        context = self.networks.context(tokens.expand(count, -1, -1), pose)
+        null = torch.zeros_like(context)
+        if self.null == "trained":
+            null = self.networks.context(torch.zeros_like(tokens).expand(count, -1, -1), pose)
+        return Condition({"context": context, "latent": latent.expand(count, -1, -1, -1), "pose": pose, "null": null})
+
+    def encode(self, images: Float[Tensor, "batch rows columns 3"]) -> Latents:
+        """Scaled latents of pictures of any size; a learned autoencoder's posterior mode."""
+        codec = self.networks.codec
+        return codec.encode(_signed(images, self.networks.picture_size)) * codec.scaling
+
+    def decode(self, latents: Latents) -> Float[Tensor, "batch rows columns 3"]:
+        """Pictures of scaled latents."""
+        codec = self.networks.codec
+        return codec.decode(latents / codec.scaling).permute(0, 2, 3, 1) / 2 + 0.5
+
+    @torch.no_grad()
+    def predict(
+        self,
+        noisy: Latents,
+        t: Int[Tensor, " batch"],
+        condition: Condition,
+        branches: Sequence[str],
+        adapter: Adapter | None = None,
+    ) -> Branches:
+        """Predicted noise of each branch, unconditional first in one batch, as the published sampler has it."""
+        if adapter is not None:
+            raise Unsupported("the zero123 prior has no adapter", remedy="use an objective without one, such as sds")
+        names = sorted(set(branches), reverse=True)  # "unconditional" before "conditional"
+        if unknown := set(names) - self.branches:
+            raise Unsupported(
+                f"the zero123 prior has no branch {unknown.pop()!r}", remedy="it sees pictures, not prompts"
+            )
+        rows = [self._branch(name, condition) for name in names]
+        latent, context, pose = (torch.cat(parts) for parts in zip(*rows, strict=True))
+        many, times = noisy.repeat(len(names), 1, 1, 1), t.repeat(len(names))
+        output = self.networks(many, times, latent, context, pose).float()
+        epsilon = self.schedule.to_epsilon(output, many, times, self.networks.settings.prediction)
+        return dict(zip(names, epsilon.chunk(len(names)), strict=True))
+
+    def _branch(self, name: str, condition: Condition) -> tuple[Tensor, Tensor, Tensor]:
+        """Condition latent, context and pose of a branch; both drop together (section 3.3)."""
+        rows = condition.tensors
+        if name == "conditional":
+            return rows["latent"], rows["context"], rows["pose"]
+        return torch.zeros_like(rows["latent"]), rows["null"], torch.zeros_like(rows["pose"])
+
+
+def _load(weights: str, pose: PoseDialect | None, device: torch.device) -> Networks:
+    networks = load(find(weights), weights, pose)
+    frozen(networks)
+    networks.to(device)
+    if device.type == "cuda":
+        for network in (networks.unet, networks.encoder, networks.codec):
+            network.to(torch.bfloat16)
+    networks.unet.to(memory_format=torch.channels_last)
+    return networks
+
+
+def _signed(images: Float[Tensor, "batch height width 3"], size: int) -> Float[Tensor, "batch 3 size size"]:
+    """Channels first in [-1, 1], at the network's picture size; antialiased where that is smaller."""
+    pictures = images.permute(0, 3, 1, 2)
+    if pictures.shape[-2:] != (size, size):
+        smaller = min(pictures.shape[-2:]) > size
+        pictures = resize(pictures, (size, size), interpolation="bilinear", align_corners=False, antialias=smaller)
+    return pictures * 2 - 1

@@ -1,0 +1,139 @@
+"""A Zero-1-to-3 to be trained: built from a recipe's keys, with its loss."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import UNet2DConditionModel
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from gen3d.cameras import Cameras
+from gen3d_zero123.codecs import PixelRearrange
+from gen3d_zero123.encoders import PatchEncoder
+from gen3d_zero123.layout import save
+from gen3d_zero123.networks import Networks, Null, Settings
+from gen3d_zero123.pose import POSE_WIDTH, PoseDialect, relative_pose
+
+_HEAD = 32
+_GROUPS = 16
+_MOST = 5.0
+"""Bound of the loss's weight 1 / sigma^2, which makes it the loss of velocities (min-SNR, Hang et al. 2023)."""
+
+
+class Trainee(nn.Module):
+    """A small pixel-space Zero-1-to-3 with the loss it is trained by.
+
+    No attention at the finest level; patch tokens; the pose beside the time, because a linear projection
+    adds the same to every token, which steers nothing.
+
+    Args:
+        size: side of the pictures, pixels.
+        block: side of the pixel blocks that become channels.
+        channels: of the UNet's levels, multiples of 32.
+        layers: residual blocks a level.
+        patch: side of the picture encoder's patches, pixels.
+        pose: components of the pose vector.
+        seed: of the initial weights.
+        drop: probability of each of three drops: tokens alone, condition latent alone, both (section 3.3: 5 % each).
+        null: what dropped tokens become. "zeros" trains the very null that inference uses.
+    """
+
+    def __init__(
+        self,
+        *,
+        size: int = 64,
+        block: int = 4,
+        channels: tuple[int, ...] = (64, 128, 192),
+        layers: int = 1,
+        patch: int = 8,
+        pose: PoseDialect = "radius_and_polar",
+        seed: int = 0,
+        drop: float = 0.05,
+        null: Null = "zeros",
+    ) -> None:
+        super().__init__()
+        settings = Settings(pose, "sample")
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.networks = _networks(settings, size, block, channels, layers, patch)
+        self.drop, self.null, self.schedule = drop, null, settings.schedule()
+        self.networks.unet.to(memory_format=torch.channels_last)
+
+    @property
+    def picture_size(self) -> int:
+        """Side of the pictures it is trained on, pixels."""
+        return self.networks.picture_size
+
+    def param_groups(self) -> dict[str, list[nn.Parameter]]:
+        """The pose projection is trained faster than the rest (Zero-1-to-3: ten times)."""
+        projection = list(self.networks.projection.parameters())
+        rest = [*self.networks.unet.parameters(), *self.networks.encoder.parameters()]
+        return {"networks": rest, "projection": projection}
+
+    def forward(
+        self,
+        sources: Cameras,
+        pictures: Float[Tensor, "batch height width 3"],
+        targets: Cameras,
+        images: Float[Tensor, "batch height width 3"],
+        rng: torch.Generator,
+    ) -> Float[Tensor, ""]:
+        """Weighted squared error of the denoised `images`, given `pictures` (both sRGB in [0, 1]).
+
+        The network predicts clean latents: those of objects fill little of their space, where noise fills all of it
+        and would have to be carried through few channels (Li & He 2025, "Back to basics").
+        """
+        count, nets = len(images), self.networks
+        clean, latent = (nets.codec.encode(_signed(batch)) for batch in (images, pictures))
+        clean = clean * nets.codec.scaling
+        noise = torch.randn(clean.shape, generator=rng)
+        t = torch.randint(len(self.schedule), (count,), generator=rng)
+        pose = relative_pose(targets, sources, nets.settings.pose)
+        tokens = nets.encoder(_signed(pictures))
+        drop_tokens, drop_latent = self._drops(count, rng)
+        keep_tokens, keep_latent = ~drop_tokens, ~drop_latent
+        if self.null == "trained":
+            context = nets.context(tokens * keep_tokens[:, None, None], pose)
+        else:
+            context = nets.context(tokens, pose) * keep_tokens[:, None, None]
+        label = pose * (keep_tokens | keep_latent)[:, None]
+        noisy = self.schedule.add_noise(clean, noise, t)
+        output = nets(noisy, t, latent * keep_latent[:, None, None, None], context, label)
+        weight = self.schedule.sigma(t).square().reciprocal().clamp_max(_MOST)
+        return (weight * (output.float() - clean).square()).mean()
+
+    def _drops(self, count: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Which samples lose their tokens, and which their condition latent."""
+        draw = torch.rand(count, generator=rng)
+        return draw < 2 * self.drop, (draw >= self.drop) & (draw < 3 * self.drop)
+
+    def save(self, folder: Path, **about: Any) -> None:
+        """Write the networks in the diffusers folder layout, replacing the folder at once."""
+        save(self.networks, folder, **about)
+
+
+def _networks(
+    settings: Settings, size: int, block: int, channels: tuple[int, ...], layers: int, patch: int
+) -> Networks:
+    codec = PixelRearrange(block)
+    deep, width, pose = len(channels) - 1, channels[-1], POSE_WIDTH[settings.pose]
+    unet = UNet2DConditionModel(
+        sample_size=size // block,
+        in_channels=2 * codec.channels,
+        out_channels=codec.channels,
+        block_out_channels=channels,
+        layers_per_block=layers,
+        down_block_types=("DownBlock2D", *("CrossAttnDownBlock2D",) * deep),
+        up_block_types=(*("CrossAttnUpBlock2D",) * deep, "UpBlock2D"),
+        attention_head_dim=tuple(count // _HEAD for count in channels),
+        cross_attention_dim=width,
+        norm_num_groups=_GROUPS,
+        class_embed_type="projection",
+        projection_class_embeddings_input_dim=pose,
+    )
+    return Networks(unet, codec, PatchEncoder(size, patch, width), nn.Linear(width + pose, width), settings)
+
+
+def _signed(pictures: Float[Tensor, "batch height width 3"]) -> Float[Tensor, "batch 3 height width"]:
+    return pictures.permute(0, 3, 1, 2) * 2 - 1
