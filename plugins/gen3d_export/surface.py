@@ -1,0 +1,159 @@
+"""From density to a clean triangle mesh within a budget, in the world's frame."""
+
+import fast_simplification
+import mcubes
+import numpy as np
+import trimesh
+from jaxtyping import Bool, Float
+from scipy import ndimage
+from scipy.sparse import coo_array, csgraph
+
+from gen3d.errors import Degenerate
+from gen3d.representation import RadianceField
+from gen3d_export.grid import Grid, sample_density
+from gen3d_export.threshold import automatic_threshold
+
+FLOATER = 0.01
+"""Share of the whole volume below which a loose piece is dropped: a ball of a fifth of the object's size."""
+
+SOLID = 0.5
+"""Share of the volume that must remain when loose pieces are dropped."""
+
+PINCH = 1e-3
+"""Opacity by which a grid node stays off the surface, which moves that by less than a hundredth of a cell."""
+
+FULL = 0.95
+"""Share of the box that no object fills."""
+
+FLAT = 0.03
+"""Shortest over middle side below which a result is a card. A sword is thin only against its length."""
+
+
+def extract_mesh(
+    field: RadianceField, triangles: int = 20_000, threshold: float | None = None, resolution: int = 160
+) -> trimesh.Trimesh:
+    """The field's surface as a closed mesh in the world's frame, outward winding, without colours.
+
+    Args:
+        field: what to extract.
+        triangles: budget.
+        threshold: density of the surface, per unit of length; None finds the one that cameras see.
+        resolution: cells along the longest side of the field's box.
+
+    Raises:
+        Degenerate: the field is empty, flat, full or not finite.
+    """
+    grid = sample_density(field, resolution)
+    return mesh_of(grid, automatic_threshold(grid) if threshold is None else threshold, triangles)
+
+
+def mesh_of(grid: Grid, threshold: float, triangles: int) -> trimesh.Trimesh:
+    """The surface at `threshold`: extracted, without floaters, decimated. Raises Degenerate where it is no object."""
+    mesh = drop_floaters(isosurface(grid, threshold))
+    check_extents(mesh, grid)
+    return decimate(mesh, triangles)
+
+
+def isosurface(grid: Grid, threshold: float) -> trimesh.Trimesh:
+    """Marching cubes at `threshold`, without hidden cavities. Raises Degenerate where nothing or all is inside.
+
+    The density is first mapped to the opacity of a path on which the threshold itself absorbs half: bounded, so that
+    linear interpolation is not pulled towards peaks, and blurred by half of the field's own detail, which removes
+    the creases of its cells and not more.
+    """
+    opacity = 1 - np.exp2(-grid.density / threshold)
+    opacity = ndimage.gaussian_filter(opacity, 0.5 * grid.detail / grid.spacing, mode="constant", truncate=3)
+    opacity[_cavities(_inside(opacity, grid, threshold))] = 1
+    # No node may lie on the surface: the vertices around it would coincide, and welding them would pinch it.
+    opacity[np.abs(opacity - 0.5) < PINCH] = 0.5 + PINCH
+    vertices, faces = mcubes.marching_cubes(opacity, 0.5)
+    return trimesh.Trimesh(vertices * grid.spacing + grid.origin, faces.astype(np.int64), process=False)
+
+
+def _inside(opacity: Float[np.ndarray, "x y z"], grid: Grid, threshold: float) -> Bool[np.ndarray, "x y z"]:
+    inside = opacity > 0.5  # noqa: PLR2004 (half, by the definition of the opacity)
+    peak = grid.density.max()
+    if not inside.any():
+        raise Degenerate(
+            f"the object is empty: the surface threshold is {threshold:.3g} and the density hardly exceeds {peak:.3g}",
+            remedy="lower export.threshold or leave it out, or optimise for longer",
+        )
+    share = inside[1:-1, 1:-1, 1:-1].mean()
+    if share > FULL:
+        raise Degenerate(
+            f"the object fills {share:.0%} of its box at a surface threshold of {threshold:.3g}; "
+            f"the density reaches {peak:.3g}",
+            remedy="raise export.threshold, or add guidance that empties the field (emptiness, opacity)",
+        )
+    return inside
+
+
+def _cavities(inside: Bool[np.ndarray, "x y z"]) -> Bool[np.ndarray, "x y z"]:
+    """Empty regions without a way out: optimisation leaves the inside of opaque objects undefined."""
+    regions, _ = ndimage.label(~inside)
+    return ~inside & (regions != regions[0, 0, 0])  # the corner is in the empty layer around the box
+
+
+def drop_floaters(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
+    """The mesh without loose pieces of less than 1 % of its volume. Raises Degenerate where there is little else."""
+    edges, count = mesh.edges_unique, len(mesh.vertices)
+    graph = coo_array((np.ones(len(edges), dtype=bool), (edges[:, 0], edges[:, 1])), shape=(count, count))
+    pieces = csgraph.connected_components(graph, directed=False)[1][mesh.faces[:, 0]]
+    volume = np.abs(np.bincount(pieces, np.linalg.det(mesh.triangles) / 6))
+    kept = volume >= FLOATER * volume.sum()
+    if volume[kept].sum() < SOLID * volume.sum():
+        raise Degenerate(
+            f"the object is dust: {len(volume)} loose pieces, "
+            f"the largest with {volume.max() / volume.sum():.1%} of the volume",
+            remedy="optimise for longer, smooth the density with guidance, or change export.threshold",
+        )
+    result = mesh.copy()
+    result.update_faces(kept[pieces])
+    result.remove_unreferenced_vertices()
+    return result
+
+
+def check_extents(mesh: trimesh.Trimesh, grid: Grid) -> None:
+    """Raises Degenerate where the surface is a card or a speck."""
+    shortest, middle, _ = sorted(mesh.extents)
+    if shortest < max(FLAT * middle, 2 * grid.spacing):
+        size = " x ".join(f"{extent:.3g}" for extent in mesh.extents)
+        raise Degenerate(
+            f"the object is flat: it measures {size}, and a cell of the grid {grid.spacing:.3g}",
+            remedy="look at the previews from the side; more random cameras or a stronger guidance give it volume, "
+            "a finer export.resolution keeps what is really thin",
+        )
+
+
+def decimate(mesh: trimesh.Trimesh, triangles: int) -> trimesh.Trimesh:
+    """At most `triangles` triangles, by quadric errors (Garland and Heckbert 1997), on welded vertices."""
+    for aggressiveness in (3, 5, 7):  # 3 folds no triangle over, but may stop early
+        mesh = _collapse(mesh, triangles, aggressiveness)
+    cell = float(mesh.extents.max()) / 256
+    while len(mesh.faces) > triangles:  # a sponge: no collapse is left that keeps all its handles
+        mesh, cell = _collapse(_cluster(mesh, cell), triangles, 7), 1.5 * cell
+    return mesh
+
+
+def _collapse(mesh: trimesh.Trimesh, triangles: int, aggressiveness: float) -> trimesh.Trimesh:
+    if len(mesh.faces) <= triangles:
+        return mesh
+    vertices, faces = fast_simplification.simplify(
+        mesh.vertices, mesh.faces, target_count=triangles, agg=aggressiveness
+    )
+    return _without_flaps(trimesh.Trimesh(vertices, faces, process=False))
+
+
+def _cluster(mesh: trimesh.Trimesh, cell: float) -> trimesh.Trimesh:
+    """The mesh with its vertices snapped to cells, and what collapsed removed."""
+    snapped = trimesh.Trimesh(np.round(mesh.vertices / cell) * cell, mesh.faces, process=True)
+    snapped.update_faces(snapped.nondegenerate_faces())
+    return _without_flaps(snapped)
+
+
+def _without_flaps(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
+    """The mesh without pairs of triangles back to back: they enclose nothing and have no normal. Closed stays closed."""
+    _, inverse, count = np.unique(np.sort(mesh.faces, axis=1), axis=0, return_inverse=True, return_counts=True)
+    mesh.update_faces(count[inverse.ravel()] % 2 == 1)
+    mesh.remove_unreferenced_vertices()
+    return mesh

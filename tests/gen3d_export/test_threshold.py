@@ -1,0 +1,57 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from gen3d.errors import Degenerate
+from gen3d_export.grid import Grid, sample_density
+from gen3d_export.surface import isosurface
+from gen3d_export.threshold import automatic_threshold
+
+CELLS = 64
+
+
+def silhouette_radius(field, center):
+    """Distance from the centre at which a ray loses half of its light, by fine quadrature."""
+    along = torch.linspace(-0.4, 0.4, 4001)
+    for impact in np.arange(0.45, 0, -0.001):
+        points = center + torch.stack([along, torch.full_like(along, impact), torch.zeros_like(along)], dim=-1)
+        if float(field.density(points).sum()) * 0.8 / 4000 > math.log(2):
+            return impact
+    return 0.0
+
+
+@pytest.mark.parametrize(
+    ("peak", "softness"), [(15, 0.04), (30, 0.08), (50, 0.02), (300, 0.01), (3000, 0.003), (100_000, 0.02)]
+)
+def test_the_surface_is_where_the_silhouette_is(ball, center, peak, softness):
+    field = ball(peak=float(peak), softness=softness)
+    grid = sample_density(field, CELLS)
+    mesh = isosurface(grid, automatic_threshold(grid))
+    expected = silhouette_radius(field, center)
+    assert expected > 0.2
+    assert np.ptp(mesh.vertices, axis=0).mean() / 2 == pytest.approx(expected, abs=1 / CELLS)
+
+
+def test_faint_haze_around_the_object_is_not_part_of_it(ball):
+    clear = sample_density(ball(peak=80.0), CELLS)
+    hazy = Grid(clear.density + 0.3, clear.origin, clear.spacing, clear.detail)
+    mesh = isosurface(hazy, automatic_threshold(hazy))
+    assert mesh.extents.max() == pytest.approx(0.5, abs=2 / CELLS)
+
+
+def test_scaling_space_scales_the_level(ball):
+    grid = sample_density(ball(peak=40.0, softness=0.02), CELLS)
+    half = Grid(grid.density * 2, grid.origin / 2, grid.spacing / 2, grid.detail / 2)
+    assert automatic_threshold(half) == pytest.approx(2 * automatic_threshold(grid), rel=1e-5)
+
+
+def test_an_empty_object_is_an_error_with_figures(ball):
+    grid = sample_density(ball(peak=0.3), 32)
+    with pytest.raises(Degenerate) as raised:
+        automatic_threshold(grid)
+    assert "more than 14% opaque" in str(raised.value)
+    assert "never exceeds 0.3" in str(raised.value)
+    assert "export.threshold" in raised.value.remedy
+    assert raised.value.exit_code == 5
