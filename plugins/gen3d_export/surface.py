@@ -152,7 +152,7 @@ def _cluster(mesh: trimesh.Trimesh, cell: float) -> trimesh.Trimesh:
 
 
 def _without_flaps(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
-    """The mesh without pairs of triangles back to back: they enclose nothing and have no normal. Closed stays closed."""
+    """The mesh without pairs of triangles back to back, which enclose nothing and have no normal."""
     _, inverse, count = np.unique(np.sort(mesh.faces, axis=1), axis=0, return_inverse=True, return_counts=True)
     mesh.update_faces(count[inverse.ravel()] % 2 == 1)
     mesh.remove_unreferenced_vertices()

@@ -5,7 +5,9 @@ import pytest
 import torch
 import trimesh
 
+import gen3d_export
 from gen3d.errors import BadInput, Degenerate, Unsupported
+from gen3d.registry import Registrar, Registry
 from gen3d.representation import Representation
 from gen3d_export.game_mesh import GameMesh
 
@@ -25,6 +27,12 @@ def color_towards(mesh, direction, middle):
     vertex = ((mesh.vertices - middle) @ direction).argmax()
     colors = mesh.visual.to_color().vertex_colors if mesh.visual.kind == "texture" else mesh.visual.vertex_colors
     return tuple(int(value) for value in colors[vertex][:3])
+
+
+def test_recipes_find_it():
+    registry = Registry()
+    gen3d_export.register_components(Registrar(registry, "export"))
+    assert registry.component("exporter", "game_mesh").load() is GameMesh
 
 
 def test_glb_of_a_ball(tmp_path, ball, middle, radius):
