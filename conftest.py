@@ -7,7 +7,11 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")  # tests never download
 
 from pathlib import Path
 
+from hypothesis import settings
 from jaxtyping import install_import_hook
 
 _PLUGINS = sorted(path.name for path in (Path(__file__).parent / "plugins").glob("gen3d_*"))
-_HOOK = install_import_hook(["gen3d", *_PLUGINS], "beartype.beartype")
+_HOOK = install_import_hook(["gen3d", *_PLUGINS], "typechecker.typechecked")
+
+settings.register_profile("gen3d", deadline=None, derandomize=True, max_examples=40, print_blob=True)
+settings.load_profile("gen3d")

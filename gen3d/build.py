@@ -6,11 +6,12 @@ import inspect
 import json
 import types
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Union, get_args, get_origin, get_type_hints
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import PydanticUserError, TypeAdapter, ValidationError
 
-from gen3d.errors import Gen3dError
+from gen3d.errors import Gen3dError, OutOfMemory, Unavailable
 from gen3d.exporter import Exporter
 from gen3d.guidance import Guidance, Objective, Prior
 from gen3d.optimizer import Optimizer
@@ -31,6 +32,17 @@ BASES: dict[str, type] = {
     "optimizer": Optimizer,
     "exporter": Exporter,
 }
+WORDS: dict[Any, str] = {
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    str: "text",
+    Path: "a path",
+    Any: "anything",
+    type(None): "null",
+    Schedule: "a number or schedule",
+}
+"""Types as a reader of recipes would say them."""
 RESERVED = {"guidance": ("weight",)}
 """Keys that the loop reads, not the component."""
 
@@ -48,14 +60,22 @@ class Parameter:
         """Whether a recipe must give it."""
         return self.default is inspect.Parameter.empty
 
+    @property
+    def shown_default(self) -> str:
+        """The default as a recipe would write it."""
+        return json.dumps(self.default, default=repr)
+
 
 def parameters(cls: type) -> dict[str, Parameter]:
-    """The constructor's keywords. Raises TypeError where one lacks an annotation."""
-    signature = inspect.signature(cls)
-    if cls.__init__ is object.__init__:  # type: ignore[misc]
-        return {}
-    hints = get_type_hints(cls.__init__)  # type: ignore[misc]
-    return {name: Parameter(name, hints.get(name, Any), p.default) for name, p in signature.parameters.items()}
+    """The constructor's keywords; one without an annotation takes anything."""
+    try:
+        hints = get_type_hints(cls.__init__)  # type: ignore[misc]
+    except (NameError, AttributeError, TypeError) as error:
+        cause = f"the constructor's annotations cannot be read: {error}"
+        remedy = "the plugin is at fault: it must import these names where annotations are evaluated"
+        raise Unavailable(cause, place=f"{cls.__module__}.{cls.__qualname__}", remedy=remedy) from error
+    named = (p for p in inspect.signature(cls).parameters.values() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD))
+    return {p.name: Parameter(p.name, hints.get(p.name, Any), p.default) for p in named}
 
 
 def build_component(kind: str, config: Config, path: Key, registry: Registry) -> Any:
@@ -65,23 +85,32 @@ def build_component(kind: str, config: Config, path: Key, registry: Registry) ->
         value = {"type": value}
     if not isinstance(value, dict) or not isinstance(value.get("type"), str):
         names = ", ".join(registry.names(kind))
-        raise config.error(path, f"a {kind} is a map with a `type`", f"write {{type: NAME, ...}}; names are {names}")
-    place = config.place((*path, "type"))
-    cls = registry.component(kind, value["type"], place).load()
+        raise config.error(path, f"{a(kind)} is a map with a `type`", f"write {{type: NAME, ...}}; names are {names}")
+    component = registry.component(kind, value["type"], config.place((*path, "type")))
+    cls = component.load()
+    if not issubclass(cls, BASES[kind]):
+        cause = f"{kind} {component.name!r} is a {cls.__name__}, which does not derive from {BASES[kind].__name__}"
+        raise Unavailable(cause, place=f"plugin {component.plugin}", remedy="the plugin is at fault: update it")
     skip = ("type", *RESERVED.get(kind, ()))
     keys = {key: item for key, item in value.items() if key not in skip}
-    return build(cls, keys, config, path, registry)
+    return build(cls, keys, config, path, registry, reserved=skip)
 
 
-def build(cls: type, keys: dict[str, Any], config: Config, path: Key, registry: Registry) -> Any:
-    """Call a constructor with validated keywords. Raises BadInput naming the place of what is wrong."""
+def build(
+    cls: type, keys: dict[str, Any], config: Config, path: Key, registry: Registry, reserved: tuple[str, ...] = ()
+) -> Any:
+    """Call a constructor with validated keywords. Raises BadInput naming the place of what is wrong.
+
+    `reserved` are keys that were read before, and may be meant by a misspelt one.
+    """
     known = parameters(cls)
     for key in keys:
         if key not in known:
-            raise config.unknown_key((*path, key), list(known))
+            raise config.unknown_key((*path, key), [*known, *reserved])
     for parameter in known.values():
         if parameter.required and parameter.name not in keys:
-            raise config.error(path, f"{parameter.name!r} is missing", f"add {parameter.name}: {describe_type(parameter)}")
+            remedy = f"add {parameter.name}: {type_name(parameter.annotation)}"
+            raise config.error(path, f"{parameter.name!r} is missing", remedy)
     arguments = {
         key: convert(known[key].annotation, value, config, (*path, key), registry) for key, value in keys.items()
     }
@@ -89,62 +118,76 @@ def build(cls: type, keys: dict[str, Any], config: Config, path: Key, registry: 
         return cls(**arguments)
     except Gen3dError as error:
         raise type(error)(error.cause, place=error.place or config.place(path), remedy=error.remedy) from error
+    except (ArithmeticError, LookupError, TypeError, ValueError, RuntimeError, MemoryError) as error:
+        if memory := OutOfMemory.of(error):
+            raise memory from error
+        # A constructor computes with what the recipe holds, so it is the recipe that it does not get along with.
+        cause = f"{cls.__name__} cannot be made of these values: {type(error).__name__}: {error}"
+        raise config.error(path, cause, "see `gen3d describe` for what each key means") from error
 
 
 def convert(annotation: Any, value: Any, config: Config, path: Key, registry: Registry) -> Any:
     """A recipe's value as the annotated type."""
-    kind = component_kind(annotation)
-    options = get_args(annotation) if get_origin(annotation) in (Union, types.UnionType) else (annotation,)
+    options = union(annotation)
     if value is None and type(None) in options:
         return None
-    if kind:
+    if kind := component_kind(annotation):
         return build_component(kind, config, path, registry)
     try:
         if Schedule in options and not (isinstance(value, str) and str in options):
             return Schedule.of(value)
-        if get_origin(annotation) is dict and isinstance(value, dict):
-            inner = get_args(annotation)[1]
+        inner = next((get_args(option)[1] for option in options if get_origin(option) is dict), None)
+        if inner is not None and isinstance(value, dict):
             return {key: convert(inner, item, config, (*path, key), registry) for key, item in value.items()}
         # JSON mode: strict about numbers and strings, yet a list may become a tuple, an integer a float.
         return TypeAdapter(annotation).validate_json(json.dumps(value), strict=True)
     except ValidationError as error:
         problem = error.errors()[0]["msg"]
         raise config.error(path, f"{value!r} does not fit: {problem}", f"it is {type_name(annotation)}") from error
+    except PydanticUserError as error:
+        raise config.error(path, f"a recipe cannot give a {type_name(annotation)}", "leave the key out") from error
     except ValueError as error:
         raise config.error(path, str(error)) from error
 
 
 def component_kind(annotation: Any) -> str | None:
     """The kind of component that an annotation asks for, if it does."""
-    for option in (annotation, *get_args(annotation)):
+    for option in union(annotation):
         for kind, base in BASES.items():
             if isinstance(option, type) and get_origin(option) is None and issubclass(option, base):
                 return kind
     return None
 
 
+def union(annotation: Any) -> tuple[Any, ...]:
+    """The alternatives of an annotation, itself where it is no union."""
+    return get_args(annotation) if get_origin(annotation) in (Union, types.UnionType) else (annotation,)
+
+
 def type_name(annotation: Any) -> str:
     """An annotation as a reader of recipes would say it."""
-    if get_origin(annotation) in (Union, types.UnionType):
-        options = get_args(annotation)
+    options = union(annotation)
+    if len(options) > 1:
         return " or ".join(type_name(option) for option in options if not (option is float and Schedule in options))
-    if annotation is Schedule:
-        return "a number or schedule"
-    if annotation is type(None):
-        return "null"
-    kind = component_kind(annotation)
-    if kind:
-        return f"a {kind}"
-    return annotation.__name__ if isinstance(annotation, type) and not get_args(annotation) else _generic(annotation)
+    if kind := component_kind(annotation):
+        return a(kind)
+    if get_origin(annotation) is Literal:
+        return " or ".join(map(repr, get_args(annotation)))
+    return _collection_name(annotation) or WORDS.get(annotation, getattr(annotation, "__name__", str(annotation)))
 
 
-def _generic(annotation: Any) -> str:
-    return str(annotation).replace("typing.", "").replace("gen3d.schedule.", "").replace("collections.abc.", "")
+def _collection_name(annotation: Any) -> str | None:
+    origin, inner = get_origin(annotation), get_args(annotation)
+    if origin is tuple and Ellipsis not in inner:
+        return f"[{', '.join(map(type_name, inner))}]"
+    if origin in (list, tuple):
+        return f"a list, each {type_name(inner[0])}"
+    return f"a map, each {type_name(inner[1])}" if origin is dict else None
 
 
-def describe_type(parameter: Parameter) -> str:
-    """The type and the default of a key."""
-    return type_name(parameter.annotation) + ("" if parameter.required else f" (default {parameter.default!r})")
+def a(noun: str) -> str:
+    """The noun with its article."""
+    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
 
 
 def _value(config: Config, path: Key) -> Any:

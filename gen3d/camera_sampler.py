@@ -58,13 +58,18 @@ class CameraSampler:
         center_jitter: float = 0.0,
         up_jitter: float = 0.0,
     ) -> None:
-        intervals = {"azimuth_deg": azimuth_deg, "elevation_deg": elevation_deg, "radius": radius, "fov_deg": fov_deg}
-        for name, (low, high) in intervals.items():
-            if low > high:
-                raise BadInput(f"{name} is [{low}, {high}]", remedy="the lower end comes first")
+        _check("azimuth_deg", azimuth_deg, -360, 360)
+        _check("elevation_deg", elevation_deg, -90, 90)
+        _check("radius", radius, 0.01, 100)
+        _check("fov_deg", fov_deg, 1, 170)
+        for name, jitter in (("position", position_jitter), ("center", center_jitter), ("up", up_jitter)):
+            _check(f"{name}_jitter", (jitter, jitter), 0, 1)
+        self.size = Schedule.of(size)
+        for _, pixels in self.size.knots:
+            _check("size", (pixels, pixels), 1, 4096)
         if views < 1:
             raise BadInput(f"views is {views}", remedy="at least one camera a step")
-        self.views, self.size, self.elevation_law = views, Schedule.of(size), elevation_law
+        self.views, self.elevation_law = views, elevation_law
         self.azimuth, self.elevation, self.fov = radians(azimuth_deg), radians(elevation_deg), radians(fov_deg)
         self.radius = radius
         self.position_jitter, self.center_jitter, self.up_jitter = position_jitter, center_jitter, up_jitter
@@ -75,11 +80,11 @@ class CameraSampler:
         law = self.elevation_law
         if law == "mixed":
             law = "uniform" if torch.rand((), generator=rng) < 0.5 else "area"  # noqa: PLR2004 (a fair coin)
-        uniform = [torch.rand(n, generator=rng) for _ in range(4)]
+        azimuth, elevation, radius, fov = torch.rand(4, n, generator=rng).unbind()
         position = torch.rand(n, 3, generator=rng)
         center, up = torch.randn(n, 3, generator=rng), torch.randn(n, 3, generator=rng)
         size = int(self.size(step.index, step.total))
-        return self.place(Draws(*uniform, position, center, up), law, size).to(step.device)
+        return self.place(Draws(azimuth, elevation, radius, fov, position, center, up), law, size).to(step.device)
 
     def place(self, draws: Draws, law: Literal["uniform", "area"], size: int) -> Cameras:
         """The cameras that these draws stand for."""
@@ -99,6 +104,13 @@ class CameraSampler:
             target=self.center_jitter * draws.normal_center,
             up=up,
         )
+
+
+def _check(name: str, interval: tuple[float, float], least: float, most: float) -> None:
+    low, high = interval
+    if not least <= low <= high <= most:
+        shown = f"{low:g}" if low == high else f"[{low:g}, {high:g}]"
+        raise BadInput(f"{name} is {shown}", remedy=f"it lies within [{least:g}, {most:g}], the lower end first")
 
 
 def _between(share: Float[Tensor, " views"], interval: tuple[float, float]) -> Float[Tensor, " views"]:

@@ -6,7 +6,6 @@ Azimuth runs counter-clockwise from above, 0 is a camera on +X; elevation is up.
 
 import math
 from dataclasses import dataclass, replace
-from typing import Self
 
 import torch
 from jaxtyping import Float
@@ -41,7 +40,7 @@ class Cameras:
         *,
         target: Float[Tensor, "views 3"] | None = None,
         up: Float[Tensor, "views 3"] | None = None,
-    ) -> Self:
+    ) -> "Cameras":
         """Cameras at `eye` that look at `target` (default: the origin), with `up` (default: +Z) upwards."""
         target = torch.zeros_like(eye) if target is None else target
         up = eye.new_tensor([0.0, 0.0, 1.0]).expand_as(eye) if up is None else up
@@ -66,7 +65,7 @@ class Cameras:
         fov: float | Float[Tensor, " views"],
         height: int,
         width: int | None = None,
-    ) -> Self:
+    ) -> "Cameras":
         """Cameras on a sphere around the origin, looking at it. Numbers and tensors broadcast."""
         angles = (torch.as_tensor(value, dtype=torch.float32) for value in (azimuth, elevation, radius))
         a, e, r = torch.broadcast_tensors(*(torch.atleast_1d(value) for value in angles))
@@ -75,16 +74,16 @@ class Cameras:
     def __len__(self) -> int:
         return len(self.c2w)
 
-    def __getitem__(self, index: int | slice | Tensor) -> Self:
+    def __getitem__(self, index: int | slice | Tensor) -> "Cameras":
         """A batch with the views that `index` selects; an integer gives a batch of one."""
         rows = slice(index, index + 1 or None) if isinstance(index, int) else index
         return replace(self, c2w=self.c2w[rows], fov=self.fov[rows])
 
-    def to(self, device: torch.device | str) -> Self:
+    def to(self, device: torch.device | str) -> "Cameras":
         """The same cameras on another device."""
         return replace(self, c2w=self.c2w.to(device), fov=self.fov.to(device))
 
-    def resized(self, height: int, width: int | None = None) -> Self:
+    def resized(self, height: int, width: int | None = None) -> "Cameras":
         """The same views at another picture size; the same object where it is this size already."""
         width = height if width is None else width
         return self if (height, width) == (self.height, self.width) else replace(self, height=height, width=width)
@@ -111,9 +110,8 @@ class Cameras:
 
     def rays(self) -> tuple[Float[Tensor, "views height width 3"], Float[Tensor, "views height width 3"]]:
         """Origins and unit directions of the rays through the pixel centres, in the world."""
-        like = {"dtype": self.c2w.dtype, "device": self.c2w.device}
-        y = self.height / 2 - 0.5 - torch.arange(self.height, **like)
-        x = torch.arange(self.width, **like) - self.width / 2 + 0.5
+        y = self.height / 2 - 0.5 - torch.arange(self.height).to(self.c2w)
+        x = torch.arange(self.width).to(self.c2w) - self.width / 2 + 0.5
         focal = self.height / 2 / torch.tan(self.fov / 2)
         grid = torch.stack(torch.meshgrid(y, x, indexing="ij"), dim=-1).flip(-1) / focal[:, None, None, None]
         local = torch.cat([grid, grid.new_full((*grid.shape[:3], 1), -1.0)], dim=-1)

@@ -37,7 +37,9 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     tensors: dict[str, Tensor] = {}
     rest = _split(state, "", tensors)
     header = {"gen3d": json.dumps({"version": VERSION, "state": rest})}
-    write_atomically(path, save({name: tensor.contiguous().cpu() for name, tensor in tensors.items()}, header))
+    # Copies, because safetensors refuses tensors that share memory.
+    copies = {name: tensor.to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
+    write_atomically(path, save(copies, header))
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
@@ -50,7 +52,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
             return _join(header["state"], {name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
     except FileNotFoundError as error:
         raise BadInput("does not exist", place=str(path), remedy="give the directory of a run") from error
-    except (SafetensorError, KeyError, ValueError, OSError) as error:
+    except (SafetensorError, LookupError, TypeError, ValueError, OSError) as error:
         raise BadInput(f"is damaged or no checkpoint: {error}", place=str(path)) from error
 
 

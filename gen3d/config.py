@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from itertools import accumulate, chain
 from typing import TYPE_CHECKING, Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.scalarbool import ScalarBoolean
 
 from gen3d.errors import BadInput
 from gen3d.registry import did_you_mean
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 Key = tuple[str, ...]
 _REFERENCE = re.compile(r"\$\{([^${}]*)\}")
 _STEP = re.compile(r"\d+|\d+(\.\d+)?%|ramp")
+_DEEPEST = 40
+_TOO_DEEP = f"nested deeper than {_DEEPEST} levels"
 
 
 @dataclass
@@ -31,10 +35,11 @@ class Config:
 
     def place(self, path: Key) -> str:
         """Where a key was written, for messages: "file:line: a.b"."""
-        for end in range(len(path), -1, -1):
-            if path[:end] in self.places:
-                return f"{self.places[path[:end]]}: {'.'.join(path)}" if path else self.places[path[:end]]
-        return ".".join(path)
+        # What an override deep below has brought is of the command line, not of the line of the map around it.
+        below = (known for known in self.places if path and known[: len(path)] == path)
+        above = (path[:end] for end in range(len(path), -1, -1) if path[:end] in self.places)
+        found = path if path in self.places else next(chain(below, above), None)
+        return ": ".join(text for text in (self.places.get(found or (), ""), ".".join(path)) if text)
 
     def at(self, path: Key) -> Config:
         """The sub-tree below a path, empty where there is none."""
@@ -92,36 +97,39 @@ def load_yaml(path: Path) -> Config:
         raise BadInput(f"cannot be read: {error.strerror}", place=str(path)) from error
     except UnicodeDecodeError as error:
         raise BadInput("is no UTF-8 text", place=str(path), remedy="a recipe is a YAML text file") from error
-    node = parse_yaml(text, str(path))
-    if not isinstance(node, CommentedMap):
+    values, lines = parse_yaml(text, str(path))
+    if not isinstance(values, dict):
         raise BadInput("is no recipe: the top level is no map", place=str(path), remedy="see `gen3d recipes`")
-    config = Config(plain(node), {(): str(path)})
-    config.places |= {key: f"{path}:{line}" for key, line in _lines(node)}
-    return config
+    return Config(values, {(): str(path)} | {key: f"{path}:{line}" for key, line in lines.items()})
 
 
-def parse_yaml(text: str, source: str) -> Any:
-    """Parse YAML, with BadInput in place of the parser's errors."""
+def parse_yaml(text: str, source: str) -> tuple[Any, dict[Key, int]]:
+    """Parse YAML 1.2 to plain values and the line of each key. Raises BadInput with the line of a syntax error."""
     try:
-        return YAML(typ="rt", pure=True).load(text)
+        if max(accumulate((char in "[{") - (char in "]}") for char in text), default=0) > _DEEPEST:
+            raise ValueError(_TOO_DEEP)  # noqa: TRY301 (the parser would take minutes)
+        node = YAML(typ="rt", pure=True).load(text)
+        return plain(node), dict(_lines(node))
     except MarkedYAMLError as error:
         line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
         cause = f"YAML syntax: {error.problem or error.context or 'not understood'}"
         raise BadInput(cause, place=f"{source}{line}", remedy="check indentation, colons and brackets there") from error
     except (YAMLError, ValueError, RecursionError, AttributeError, TypeError, KeyError, IndexError) as error:
         first = (str(error).splitlines() or [type(error).__name__])[0]
-        raise BadInput(f"YAML syntax: {first}", place=source) from error
+        raise BadInput(f"YAML syntax: {first}", place=source, remedy="a recipe is a YAML text file") from error
 
 
-def plain(node: Any) -> Any:
-    """Parsed YAML without the parser's own types; keys become strings."""
+def plain(node: Any, depth: int = 0) -> Any:
+    """Parsed YAML without the parser's own types; keys become strings. Raises ValueError where it nests too deep."""
+    if depth > _DEEPEST:
+        raise ValueError(_TOO_DEEP)
     if isinstance(node, dict):
-        return {str(key): plain(value) for key, value in node.items()}
+        return {str(key): plain(value, depth + 1) for key, value in node.items()}
     if isinstance(node, list):
-        return [plain(value) for value in node]
-    for kind in (bool, int, float, str):  # ruamel's scalars are subclasses that remember their spelling
+        return [plain(value, depth + 1) for value in node]
+    for kind in (ScalarBoolean, int, float, str):  # ruamel's scalars are subclasses that remember their spelling
         if isinstance(node, kind):
-            return kind(node)
+            return bool(node) if isinstance(node, bool | ScalarBoolean) else kind(node)
     return None if node is None else str(node)
 
 
@@ -143,27 +151,26 @@ def parse_override(text: str) -> tuple[Key, Any]:
     path = tuple(name.strip().split("."))
     if not equals or not all(path):
         raise BadInput(f"{text!r} is no override", place="command line", remedy="write key=value, such as seed=1")
-    return path, plain(parse_yaml(value, f"command line: {name}"))
+    return path, parse_yaml(value, f"command line: {name}")[0]
 
 
 def override(path: Key, value: Any) -> Config:
     """A Config that holds one value of the command line."""
+    places = dict.fromkeys((path, *_paths(value, path)), "command line")
     for key in reversed(path):
         value = {key: value}
-    return Config(value, {path: "command line"})
+    return Config(value, places)
+
+
+def _paths(value: Any, path: Key) -> Iterator[Key]:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield (*path, key)
+            yield from _paths(item, (*path, key))
 
 
 def resolve_references(config: Config) -> Config:
     """Replace each ${a.b} by the value at that path. Raises BadInput for unknown paths and cycles."""
-
-    def lookup(path: Key, place: Key) -> Any:
-        node: Any = config.values
-        for key in path:
-            if not isinstance(node, dict) or key not in node:
-                known = list(node) if isinstance(node, dict) else []
-                raise config.error(place, f"${{{'.'.join(path)}}} names nothing", did_you_mean(key, known))
-            node = node[key]
-        return node
 
     def resolve(value: Any, place: Key, active: tuple[Key, ...]) -> Any:
         if isinstance(value, dict):
@@ -182,6 +189,16 @@ def resolve_references(config: Config) -> Config:
         if path in active or place[: len(path)] == path:
             chain = " -> ".join(".".join(p) for p in (*active, path))
             raise config.error(place, f"a cycle of references: {chain}", "write one of them out")
-        return resolve(lookup(path, place), place, (*active, path))
+        return resolve(_lookup(config, path, place), place, (*active, path))
 
     return Config(resolve(config.values, (), ()), config.places)
+
+
+def _lookup(config: Config, path: Key, place: Key) -> Any:
+    node: Any = config.values
+    for key in path:
+        if not isinstance(node, dict) or key not in node:
+            known = list(node) if isinstance(node, dict) else []
+            raise config.error(place, f"${{{'.'.join(path)}}} names nothing", did_you_mean(key, known))
+        node = node[key]
+    return node

@@ -22,7 +22,7 @@ def describe(component: Component) -> str:
     meanings = {name: " ".join(meaning.split()) for name, meaning in _ARGUMENT.findall(arguments)}
     lines = [f"{component.kind} {component.name} (plugin {component.plugin})", "", purpose.rstrip(), ""]
     for parameter in parameters(cls).values():
-        default = "required" if parameter.required else f"default {parameter.default!r}"
+        default = "required" if parameter.required else f"default {parameter.shown_default}"
         lines.append(f"  {parameter.name}: {type_name(parameter.annotation)}, {default}")
         lines += [f"      {meanings[parameter.name]}"] if parameter.name in meanings else []
     for key in RESERVED.get(component.kind, ()):

@@ -82,7 +82,7 @@ class NoiseSchedule(nn.Module):
         noise: Float[Tensor, "batch channels height width"],
         t: Int[Tensor, " batch"],
     ) -> Float[Tensor, "batch channels height width"]:
-        """v = alpha eps - sigma x (Salimans & Ho 2022, appendix D)."""
+        """Return v = alpha eps - sigma x (Salimans & Ho 2022, appendix D)."""
         return self.alpha(t) * noise - self.sigma(t) * clean
 
 

@@ -32,6 +32,15 @@ class OutOfMemory(Gen3dError):
 
     exit_code = 4
 
+    @classmethod
+    def of(cls, error: BaseException) -> "OutOfMemory | None":
+        """This, where `error` is how Python or torch says it; None for every other error."""
+        text = str(error)
+        if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or "can't allocate" in text:
+            cause = text.rpartition("DefaultCPUAllocator: ")[2].partition(". ")[0] or "out of memory"
+            return cls(cause, remedy="lower the resolution, cameras.size or cameras.views")
+        return None
+
 
 class Degenerate(Gen3dError):
     """The result is empty, flat or otherwise no object."""

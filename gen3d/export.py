@@ -34,7 +34,8 @@ def export(run: Path, out: Path | None = None, overrides: Iterable[str] = ()) ->
     if not (run / "resolved.yaml").is_file():
         raise BadInput("is no run directory", place=str(run), remedy="give a directory that `gen3d run` has made")
     to_file = out is not None and bool(out.suffix)
-    changes = [f"export.{text}" for text in overrides] + ([f"export.format={out.suffix[1:]}"] if out and to_file else [])
+    changes = [f"export.{text}" for text in overrides]
+    changes += [f"export.format={out.suffix[1:]}"] if out and to_file else []
     recipe = Recipe.load(run / "resolved.yaml", changes)
     representation = load_object(recipe, run)
     if not recipe.get("export"):
@@ -48,7 +49,7 @@ def export(run: Path, out: Path | None = None, overrides: Iterable[str] = ()) ->
 def load_object(recipe: Recipe, run: Path) -> Representation:
     """The representation of the last stage, as its final checkpoint holds it."""
     name, config = list(recipe.stages.items())[-1]
-    config = defaults(config).merged(config)
+    config = config.merged(defaults(config))
     registry = installed().registry
     representation: Representation = build_component("representation", config, ("representation",), registry)
     renderer = build_component("renderer", config, ("renderer",), registry)
@@ -58,6 +59,6 @@ def load_object(recipe: Recipe, run: Path) -> Representation:
     representation.bind(stage)
     try:
         representation.load_trained_state(state["parts"]["representation"])
-    except (KeyError, RuntimeError) as error:
+    except (KeyError, ValueError) as error:
         raise BadInput(f"the checkpoint does not fit the recipe: {error}", place=str(run)) from error
     return representation

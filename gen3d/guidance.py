@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float, Int
@@ -63,11 +63,11 @@ class Condition:
     def __len__(self) -> int:
         return len(next(iter(self.tensors.values())))
 
-    def __getitem__(self, rows: slice | Tensor) -> Self:
+    def __getitem__(self, rows: slice | Tensor) -> "Condition":
         return type(self)({name: tensor[rows] for name, tensor in self.tensors.items()})
 
     @classmethod
-    def concatenate(cls, conditions: Sequence[Self]) -> Self:
+    def concatenate(cls, conditions: Sequence["Condition"]) -> "Condition":
         """All rows in order."""
         names = conditions[0].tensors
         return cls({name: torch.cat([c.tensors[name] for c in conditions]) for name in names})

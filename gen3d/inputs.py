@@ -29,8 +29,10 @@ class Inputs:
         radius: float = 1.4,
         fov_deg: float = 49.1,
     ) -> None:
-        if not -90 <= elevation_deg <= 90:  # noqa: PLR2004 (degrees)
-            raise BadInput(f"elevation_deg is {elevation_deg}", place="inputs", remedy="it lies between -90 and 90")
+        bounds = {"elevation_deg": (elevation_deg, -90, 90), "radius": (radius, 0.6, 100), "fov_deg": (fov_deg, 1, 170)}
+        for name, (value, least, most) in bounds.items():
+            if not least <= value <= most:
+                raise BadInput(f"{name} is {value:g}", remedy=f"it lies between {least} and {most}")
         self.image, self.prompt, self.negative_prompt = image, prompt, negative_prompt
         self.elevation_deg, self.radius, self.fov_deg = elevation_deg, radius, fov_deg
         self._picture: Picture | None = None
@@ -38,8 +40,12 @@ class Inputs:
     def locate(self, recipe: Path) -> None:
         """Let a picture that a shipped recipe names be found beside its folder, from wherever it is run."""
         beside = recipe.parent.parent / (self.image or "")
-        if self.image and not Path(self.image).exists() and beside.is_file():
-            self.image = str(beside)
+        try:
+            if self.image and not Path(self.image).exists() and beside.is_file():
+                self.image = str(beside)
+        except OSError as error:
+            place, remedy = "inputs.image", "give the path of a picture, such as photo.png"
+            raise BadInput(f"is no file: {error.strerror}", place=place, remedy=remedy) from error
 
     @property
     def picture(self) -> Picture:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from gen3d import rng
+from gen3d.errors import BadInput
 
 if TYPE_CHECKING:
     from gen3d.cameras import Cameras
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from gen3d.representation import Representation
 
 T = TypeVar("T")
+_CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Step:
     total: int
     stage: str = "main"
     seed: int = 0
-    device: torch.device = torch.device("cpu")
+    device: torch.device = _CPU
 
     def rng(self, name: str) -> torch.Generator:
         """A CPU generator of its own for everything that draws: a function of (seed, stage, index, name)."""
@@ -82,6 +84,7 @@ class Stage:
     guidance: dict[str, Guidance]
     previous: Representation | None = None
     shared: dict[Hashable, Any] = field(default_factory=dict)
+    _references: dict[int, Cameras] = field(default_factory=dict)
 
     def share(self, key: Hashable, load: Callable[[], T]) -> T:
         """The frozen network that `key` identifies, loaded by the first part that asks."""
@@ -89,6 +92,16 @@ class Stage:
             self.shared[key] = load()
         result: T = self.shared[key]
         return result
+
+    def reference_at(self, size: int | None = None) -> Cameras:
+        """The input picture's camera at a picture size: one object a size, so that the loop renders it once.
+
+        Raises BadInput where the run has no picture.
+        """
+        if self.reference is None:
+            raise BadInput("this recipe needs a picture", place="inputs.image", remedy="add inputs.image=photo.png")
+        size = size or self.reference.height
+        return self._references.setdefault(size, self.reference.resized(size))
 
     def step(self, index: int) -> Step:
         """The context of one iteration."""
@@ -122,8 +135,11 @@ class Part(nn.Module, ABC):
 
     @torch.no_grad()
     def load_trained_state(self, state: dict[str, Tensor]) -> None:
-        """Put a checkpoint's tensors back. Raises KeyError or RuntimeError where names or shapes differ."""
+        """Put a checkpoint's tensors back. Raises KeyError or ValueError where names or shapes differ."""
         for name, tensor in self.trained_state().items():
+            if tensor.shape != state[name].shape:  # copy_ would broadcast
+                msg = f"{name} is {tuple(tensor.shape)} here and {tuple(state[name].shape)} there"
+                raise ValueError(msg)
             tensor.copy_(state[name])
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib.util
 import os
+import sys
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -112,10 +113,11 @@ def _version(entry: EntryPoint) -> str:
 
 
 def _load_file(path: Path) -> object:
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+    name = f"gen3d_plugin_file_{path.stem}"  # a prefix, so that it hides no other module
+    spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         msg = f"{path} is no Python file"
         raise ImportError(msg)
-    module = importlib.util.module_from_spec(spec)
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)  # dataclasses look their module up there
     spec.loader.exec_module(module)
     return module

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,14 +18,16 @@ if TYPE_CHECKING:
 FORMAT = 1
 STAGE_KEYS = ("steps", "cameras", "representation", "renderer", "guidance", "optimizer")
 TOP_KEYS = (
-    *("gen3d", "name", "seed", "inputs", *STAGE_KEYS, "export", "stages", "profiles", "output"),
+    *("gen3d", "name", "seed", "inputs", *STAGE_KEYS, "export", "stages", "output"),
     *("checkpoint_every", "device"),
 )
-TYPES: dict[str, tuple[type, ...]] = {
-    **{"gen3d": (int,), "name": (str,), "seed": (int,), "steps": (int,), "checkpoint_every": (int,)},
-    **{"device": (str,), "output": (str,), "inputs": (dict,), "cameras": (dict,), "guidance": (dict,)},
-    **{"stages": (dict,), "profiles": (dict,), "from": (str,)},
+"""And `profiles`, which is gone once a recipe is loaded."""
+TYPES = {
+    **dict.fromkeys(("gen3d", "seed", "steps", "checkpoint_every"), int),
+    **dict.fromkeys(("name", "device", "output", "from"), str),
+    **dict.fromkeys(("inputs", "cameras", "guidance", "stages"), dict),
 }
+AT_LEAST_1 = ("steps", "checkpoint_every")
 
 
 @dataclass(frozen=True)
@@ -48,10 +51,10 @@ class Recipe:
         """Read and merge. Raises BadInput naming file, line and key."""
         path = find(name)
         base = load_yaml(path)
+        if base.values.get("gen3d", FORMAT) != FORMAT:
+            raise base.error(("gen3d",), f"format {base.values['gen3d']!r} is not known", f"this is format {FORMAT}")
         config = resolve_references(_overlaid(base, list(overrides), profile))
         _check(config, (), TOP_KEYS)
-        if config.values.get("gen3d", FORMAT) != FORMAT:
-            raise config.error(("gen3d",), f"format {config.values['gen3d']!r} is not known", f"this is format {FORMAT}")
         stages = _stages(config)
         for text in overrides:
             _check_effect(parse_override(text)[0], config, stages)
@@ -60,7 +63,7 @@ class Recipe:
     @property
     def name(self) -> str:
         """The recipe's name: its `name`, else the file's."""
-        return str(self.config.values.get("name", self.path.stem))
+        return str(self.get("name") or self.path.stem)
 
     def get(self, key: str, default: Any = None) -> Any:
         """A top-level value."""
@@ -69,21 +72,20 @@ class Recipe:
 
     def resolved(self) -> dict[str, Any]:
         """Everything as it will run, profiles applied and gone."""
-        return {key: value for key, value in self.config.values.items() if key != "profiles"}
+        return self.config.values
 
 
 def find(name: str | Path) -> Path:
     """The recipe file: a path, or a name among the shipped ones. Raises BadInput with suggestions."""
     path = Path(name)
-    if path.is_file():
-        return path
     shipped = {recipe.stem: recipe for recipe in available()}
-    if str(name) in shipped:
-        return shipped[str(name)]
-    for folder in _folders():
-        if (folder.parent / path).is_file():
-            return folder.parent / path
-    cause = "is a folder, no recipe" if path.is_dir() else "does not exist"
+    try:
+        for candidate in (path, shipped.get(str(name), path), *(folder.parent / path for folder in _folders())):
+            if candidate.is_file():
+                return candidate
+        cause = "is a folder, no recipe" if path.is_dir() else "does not exist"
+    except (OSError, ValueError):
+        cause = "is no path of a file"
     raise BadInput(cause, place=str(name), remedy=did_you_mean(path.stem, shipped))
 
 
@@ -98,14 +100,22 @@ def _folders() -> list[Path]:
 
 
 def _overlaid(base: Config, overrides: list[str], profile: str | None) -> Config:
+    profiles = base.values.get("profiles") or {}
+    if not isinstance(profiles, dict):
+        raise base.error(("profiles",), f"{profiles!r} does not fit", "it is a map")
+    for name, overlay in profiles.items():
+        if not isinstance(overlay, dict):
+            raise base.error(("profiles", name), f"{overlay!r} does not fit", "a profile is a map")
+    result = Config({key: value for key, value in base.values.items() if key != "profiles"}, dict(base.places))
     if profile is not None:
-        profiles = base.values.get("profiles") or {}
-        if not isinstance(profiles, dict) or not isinstance(profiles.get(profile), dict):
+        if profile not in profiles:
             raise base.error(("profiles",), f"no profile {profile!r}", did_you_mean(profile, profiles))
-        base = base.merged(base.at(("profiles", profile)))
+        overlay = base.at(("profiles", profile))
+        overlay.places.pop(())  # the whole recipe is still where it was
+        result = result.merged(overlay)
     for text in overrides:
-        base = base.merged(override(*parse_override(text)))
-    return base
+        result = result.merged(override(*parse_override(text)))
+    return result
 
 
 def _check(config: Config, path: Key, known: Iterable[str]) -> None:
@@ -118,7 +128,9 @@ def _check(config: Config, path: Key, known: Iterable[str]) -> None:
         wanted = TYPES.get(key)
         if wanted and value is not None and (not isinstance(value, wanted) or isinstance(value, bool)):
             names = {int: "a whole number", str: "text", dict: "a map"}
-            raise config.error((*path, key), f"{value!r} does not fit", f"it is {names[wanted[0]]}")
+            raise config.error((*path, key), f"{value!r} does not fit", f"it is {names[wanted]}")
+        if key in AT_LEAST_1 and value is not None and value < 1:
+            raise config.error((*path, key), f"{value} does not fit", "it is 1 or more")
 
 
 def _stages(config: Config) -> dict[str, Config]:
@@ -129,6 +141,8 @@ def _stages(config: Config) -> dict[str, Config]:
         return {"main": shared}
     result: dict[str, Config] = {}
     for name, value in named.items():
+        if not re.fullmatch(r"\w[\w-]*", name):
+            raise config.error(("stages", name), f"{name!r} is no name of a stage", "use letters, digits, _ and -")
         if not isinstance(value, dict):
             raise config.error(("stages", name), f"{value!r} does not fit", "a stage is a map")
         _check(config, ("stages", name), (*STAGE_KEYS, "from"))
@@ -142,8 +156,11 @@ def _stages(config: Config) -> dict[str, Config]:
 
 def _check_effect(path: Key, config: Config, stages: dict[str, Config]) -> None:
     """An override of a top-level key that each stage sets itself would silently do nothing."""
-    if path[0] not in STAGE_KEYS or any(stage.places.get(path) == "command line" for stage in stages.values()):
-        return
-    if config.values.get("stages"):
+    has_effect = any(
+        place == "command line" and where[: len(path)] == path
+        for stage in stages.values()
+        for where, place in stage.places.items()
+    )
+    if path[0] in STAGE_KEYS and not has_effect and config.values.get("stages"):
         names = " or ".join(f"stages.{name}.{'.'.join(path)}" for name in stages)
         raise config.error(path, "has no effect: each stage sets it itself", f"override {names}")

@@ -34,7 +34,7 @@ class Component:
         module, _, name = self.target.partition(":")
         try:
             result: type[Any] = getattr(importlib.import_module(module), name)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             cause = f"{self.kind} {self.name!r} cannot be imported: {type(error).__name__}: {error}"
             raise Unavailable(cause, place=f"plugin {self.plugin}", remedy="see `gen3d plugins`") from error
         return result

@@ -40,5 +40,3 @@ class RadianceField(Protocol):
     def features(self, points: Float[Tensor, "points 3"]) -> Float[Tensor, "points channels"]:
         """Colour (sRGB in [0, 1]) or latent at points, before compositing."""
         ...
-
-

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+import re
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from gen3d.build import build, build_component
-from gen3d.errors import Degenerate, OutOfMemory, Unavailable
+from gen3d.errors import BadInput, Degenerate, OutOfMemory, Unavailable
 from gen3d.inputs import Inputs
 from gen3d.part import Stage
 from gen3d.plugins import Plugins, installed
@@ -42,6 +42,7 @@ class Run:
         stage: the stage that is bound at present.
         terms: the weighted terms of the latest step, by the names of the guidances.
         outputs: the exported files, the main one first.
+        warnings: remarks for the person, in the order they came up.
     """
 
     stage: Stage
@@ -51,7 +52,7 @@ class Run:
         self.plugins = plugins or installed()
         registry = self.plugins.registry
         self.seed = int(recipe.get("seed", 0))
-        self.device = choose_device(recipe.get("device", "auto"))
+        self.device = choose_device(recipe.get("device", "auto"), recipe.config.place(("device",)))
         self.inputs: Inputs = build(Inputs, recipe.get("inputs", {}), recipe.config, ("inputs",), registry)
         self.stages = [build_stage(name, config, registry) for name, config in recipe.stages.items()]
         self.exporter: Exporter | None = None
@@ -84,12 +85,11 @@ class Run:
             for parts in self.stages:
                 self.run_stage(parts)
             self.export()
-        except torch.OutOfMemoryError as raised:
-            error = OutOfMemory(str(raised).split(".")[0], remedy="lower cameras.size, cameras.views or the resolution")
-            raise error from raised
         except BaseException as raised:
-            error = raised
-            raise
+            error = OutOfMemory.of(raised) or raised
+            if error is raised:
+                raise
+            raise error from raised
         finally:
             self.files.finish(error, self.outputs)
             self.notify("run_finished", error=error)
@@ -124,6 +124,7 @@ class Run:
     def warn(self, message: str) -> None:
         """Keep a remark for the person, and for run.json."""
         self.warnings.append(message)
+        self.files.record["warnings"] = self.warnings
         self.files.log("warning", message=message)
 
     def notify(self, hook: str, **arguments: object) -> None:
@@ -153,8 +154,9 @@ def optimise(run: Run, parts: StageParts) -> None:
         losses = {name: weights[name] * signal.loss for name, signal in signals.items()}
         run.terms = numbers(losses, signals, weights)
         finite = all(map(math.isfinite, run.terms.values()))
-        finite = finite and bool(losses) and parts.optimizer.step(torch.stack([*losses.values()]).sum(), step)
-        setbacks = 0 if finite or not losses else not_finite(run, parts, step, setbacks + 1)
+        if finite and any(loss.requires_grad for loss in losses.values()):
+            finite = parts.optimizer.step(torch.stack([*losses.values()]).sum(), step)
+        setbacks = 0 if finite else not_finite(run, parts, step, setbacks + 1)
         if finite:
             for name in signals:
                 parts.guidance[name].after_step(step)
@@ -202,16 +204,18 @@ def not_finite(run: Run, parts: StageParts, step: Step, setbacks: int) -> int:
     return 0
 
 
-def choose_device(name: str) -> torch.device:
-    """The device that a recipe's `device` names; `auto` is CUDA where there is one. Raises Unavailable."""
+def choose_device(name: str, place: str = "device") -> torch.device:
+    """The device that a recipe's `device` names; `auto` is CUDA where there is one. Raises BadInput or Unavailable."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if not re.fullmatch(r"(cpu|cuda|mps|xpu)(:\d+)?", name):
+        raise BadInput(f"{name!r} is no device", place=place, remedy="it is auto, cpu, cuda, cuda:1, mps or xpu")
     try:
         device = torch.device(name)
-        torch.empty(0, device=device)
+        torch.zeros(1, device=device).item()
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
-        raise Unavailable(f"device {name!r}: {reason}", place="device", remedy="use device=cpu or device=auto") from error
+        raise Unavailable(f"{name!r}: {reason}", place=place, remedy="use device=cpu or device=auto") from error
     return device
 
 
@@ -220,5 +224,3 @@ def run(recipe: str | Path, overrides: Iterable[str] = (), profile: str | None =
     result = Run(Recipe.load(recipe, overrides, profile))
     result.start()
     return result
-
-

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import platform
+import re
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
+from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,25 +46,31 @@ class RunDirectory:
     def create(cls, recipe: Recipe) -> RunDirectory:
         """Make the directory with the recipe in it. Raises BadInput where that is not possible."""
         stamp = time.strftime("%Y-%m-%d_%H%M%S")
-        path = Path(recipe.get("output", f"runs/{stamp}-{recipe.name}"))
+        output = recipe.get("output")
+        name = re.sub(r"[^\w.-]+", "_", recipe.name)
+        path = Path(output) if output else _free(Path("runs", f"{stamp}-{name}"))
+        place, remedy = recipe.config.place(("output",)), "choose another output=DIRECTORY"
         try:
+            files = {"recipe.yaml": recipe.text.encode(), "resolved.yaml": dump_yaml(recipe.resolved())}
+            for file in ("run.json", *files):
+                if (path / file).exists():
+                    raise BadInput(f"{path} already holds a {file}", place=place, remedy=remedy)
             path.mkdir(parents=True, exist_ok=True)
-            if (path / "run.json").exists():
-                raise BadInput("already holds a run", place=str(path), remedy="choose another output=DIRECTORY")
-            write_atomically(path / "recipe.yaml", recipe.text.encode())
-            write_atomically(path / "resolved.yaml", dump_yaml(recipe.resolved()))
+            for file, data in files.items():
+                write_atomically(path / file, data)
             (path / "events.jsonl").touch()
-        except OSError as error:
-            raise BadInput(f"cannot be written: {error.strerror}", place=str(path), remedy="choose another output") from error
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise BadInput(f"{path} cannot be written: {reason}", place=place, remedy=remedy) from error
         record = {"status": "running", "recipe": str(recipe.path), "name": recipe.name, "stages": {}}
         record |= {"started": stamp, "versions": versions()}
-        files = cls(path, int(recipe.get("checkpoint_every", 500)), record)
-        files._write_record()
-        return files
+        result = cls(path, int(recipe.get("checkpoint_every", 500)), record)
+        result._write_record()
+        return result
 
     def log(self, event: str, **values: Any) -> None:
         """Append one line to events.jsonl."""
-        line = {"event": event, "time": round(time.monotonic() - self._started, 3), **values}
+        line = _json({"event": event, "time": round(time.monotonic() - self._started, 3), **values})
         with (self.path / "events.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
 
@@ -84,12 +93,12 @@ class RunDirectory:
             name = "final" if last else f"{done:08d}"
             state = {"stage": parts.name, "step": done, **parts.state()}
             save_checkpoint(folder / f"{parts.name}-{name}.safetensors", state)
-            for old in sorted(folder.glob(f"{parts.name}-[0-9]*.safetensors"))[: None if last else -KEPT]:
+            for old in self._saved(parts)[: None if last else -KEPT]:
                 old.unlink()
 
     def roll_back(self, parts: StageParts) -> bool:
         """Put the stage's newest checkpoint back; False where there is none, or it was tried before."""
-        saved = sorted((self.path / "checkpoints").glob(f"{parts.name}-[0-9]*.safetensors"))
+        saved = self._saved(parts)
         if not saved or self._rolled_back:
             return False
         self._rolled_back = True
@@ -106,8 +115,26 @@ class RunDirectory:
         self.record["outputs"] = [str(path.relative_to(self.path)) for path in outputs]
         self._write_record()
 
+    def _saved(self, parts: StageParts) -> list[Path]:
+        """The checkpoints of the running stage, oldest first."""
+        digits = "[0-9]" * 8  # as many as were written: another stage may be called "shape-2"
+        return sorted((self.path / "checkpoints").glob(f"{parts.name}-{digits}.safetensors"))
+
     def _write_record(self) -> None:
         write_atomically(self.path / "run.json", json.dumps(self.record, indent=2).encode())
+
+
+def _free(path: Path) -> Path:
+    """The path, numbered where runs of the same second have it."""
+    numbered = (path.with_name(f"{path.name}-{number}") for number in count(2))
+    return next(candidate for candidate in chain([path], numbered) if not candidate.exists())
+
+
+def _json(value: Any) -> Any:
+    """The value with null for numbers that JSON has no words for."""
+    if isinstance(value, dict):
+        return {key: _json(item) for key, item in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def versions() -> dict[str, str]:

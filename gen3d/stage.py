@@ -81,10 +81,9 @@ class StageParts:
 
 def build_stage(name: str, config: Config, registry: Registry) -> StageParts:
     """Build and check every part of a stage; no weights are loaded. Raises Gen3dError naming the place."""
-    steps = config.values.get("steps")
-    if not isinstance(steps, int) or isinstance(steps, bool) or steps < 1:
-        raise config.error(("steps",), f"{steps!r} does not fit", "how many steps the stage takes: 1 or more")
-    config = defaults(config).merged(config)
+    if config.values.get("steps") is None:
+        raise config.error(("steps",), "'steps' is missing", "add how many steps the stage takes")
+    config = config.merged(defaults(config))
     cameras = build(CameraSampler, config.values.get("cameras") or {}, config, ("cameras",), registry)
     guidance, weights = {}, {}
     for key, spec in (config.values.get("guidance") or {}).items():
@@ -92,11 +91,12 @@ def build_stage(name: str, config: Config, registry: Registry) -> StageParts:
             guidance[key] = build_component("guidance", config, ("guidance", key), registry)
             weights[key] = _weight(config, key, spec)
     if not guidance:
-        raise config.error(("guidance",), "there is no guidance", "nothing says what the object should look like")
+        raise config.error(("guidance",), "there is no guidance", "add a term that says what the object should be")
     representation = build_component("representation", config, ("representation",), registry)
     renderer = build_component("renderer", config, ("renderer",), registry)
     optimizer = build_component("optimizer", config, ("optimizer",), registry)
     source = config.values.get("from")
+    steps = config.values["steps"]
     parts = StageParts(name, steps, source, cameras, representation, renderer, guidance, weights, optimizer)
     _check_fit(parts, config)
     return parts

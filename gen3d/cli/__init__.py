@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from gen3d.errors import Gen3dError, OutOfMemory
+from gen3d.errors import Gen3dError, OutOfMemory, Unavailable
 
 CORE = ("run", "export", "recipes", "plugins", "describe", "doctor", "new-plugin")
 """One file of this package each; all other commands are plugins' entry points."""
@@ -33,9 +33,9 @@ class Commands(click.Group):
             return None
         try:
             loaded: click.Command = entry.load()
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             cause = f"the command {cmd_name!r} cannot be loaded: {type(error).__name__}: {error}"
-            raise click.ClickException(cause) from error
+            raise Unavailable(cause, place=f"plugin {entry.module}", remedy="see `gen3d plugins`") from error
         return loaded
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -53,15 +53,17 @@ def _plugin_commands() -> dict[str, EntryPoint]:
 def _summary(module: str) -> str:
     """The first line of a module's docstring, read from its source without importing the module."""
     top, *rest = module.split(".")
-    spec = importlib.util.find_spec(top)
-    for folder in (spec.submodule_search_locations if spec else None) or ():
-        for file in (Path(folder, *rest).with_suffix(".py"), Path(folder, *rest, "__init__.py")):
-            if file.is_file():
-                return (ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or "").partition("\n")[0]
-    return ""
+    try:
+        spec = importlib.util.find_spec(top)
+        folders = (spec.submodule_search_locations if spec else None) or ()
+        paths = [Path(folder, *rest) for folder in folders] if rest else [Path(spec.origin or "")] if spec else []
+        files = [file for path in paths for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()]
+        return (ast.get_docstring(ast.parse(files[0].read_bytes())) or "").partition("\n")[0] if files else ""
+    except (SyntaxError, ValueError, OSError):  # a plugin's, and --help works all the same
+        return ""
 
 
-def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:  # noqa: FBT001 (click's callback)
+def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
     if wanted:
         from importlib.metadata import version
 
@@ -70,7 +72,9 @@ def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:  # n
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Print the version.")
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Print the version."
+)
 def cli() -> None:
     """Turn a picture or a sentence into a textured 3D asset."""
 
@@ -84,21 +88,18 @@ def guarded(command: Callable[[], object]) -> int:
     """Call a command and turn what it raises into an exit code."""
     try:
         result = command()
-    except Gen3dError as error:
-        click.echo(f"error: {error}", err=True)
-        return error.exit_code
-    except click.exceptions.Abort:
+    except (KeyboardInterrupt, click.exceptions.Abort):
         click.echo("interrupted", err=True)
         return 130
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except KeyboardInterrupt:
-        click.echo("interrupted", err=True)
-        return 130
     except BrokenPipeError:
         return 0
-    except MemoryError:
-        click.echo("error: out of memory\n  lower the resolution, cameras.size or cameras.views", err=True)
-        return OutOfMemory.exit_code
+    except Exception as error:
+        known = error if isinstance(error, Gen3dError) else OutOfMemory.of(error)
+        if known is None:
+            raise
+        click.echo(f"error: {known}", err=True)
+        return known.exit_code
     return result if isinstance(result, int) else 0

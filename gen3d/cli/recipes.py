@@ -38,6 +38,9 @@ def cp(name: str, out: Path) -> None:
     target = out / source.name if out.is_dir() else out
     if target.exists():
         raise BadInput("already exists", place=str(target), remedy="give another name")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_bytes(source.read_bytes())
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(source.read_bytes())
+    except OSError as error:
+        raise BadInput(f"cannot be written: {error.strerror}", place=str(target), remedy="give another name") from error
     click.echo(target)
