@@ -14,16 +14,16 @@ import click
 import numpy as np
 import torch
 import trimesh
-from gen3d_volume.volume import Volume
-from gen3d_voxel.voxel import Voxel
 from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 (PyTorch's own habit)
 
 from gen3d import Cameras, Stage
+from gen3d_volume.volume import Volume
+from gen3d_voxel.voxel import Voxel
 
 OPAQUE = 500.0  # density inside, per world unit: 5 in a step through 100 voxels over 2 units
-POINTS = 2_000_000
+POINTS = 200  # on the surface, for each square voxel of a side of the grid
 
 
 def barrel() -> trimesh.Trimesh:
@@ -39,14 +39,21 @@ def barrel() -> trimesh.Trimesh:
     return mesh
 
 
-def surface(scene: trimesh.Scene) -> tuple[np.ndarray, np.ndarray]:
-    """Points on a mesh whose longest side becomes 1, and their colours in [0, 1]."""
+def upright(scene: trimesh.Scene) -> trimesh.Scene:
+    """From +Y up, as files have it, to +Z up."""
+    scene.apply_transform(np.array([[0, 0, 1, 0], [1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 0, 1]]))
+    return scene
+
+
+def surface(scene: trimesh.Scene, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """About `count` points on a mesh whose longest side becomes 1, and their colours in [0, 1]."""
     meshes = [mesh for mesh in scene.dump() if isinstance(mesh, trimesh.Trimesh)]
     for mesh in meshes:
-        mesh.visual = mesh.visual.to_color()
+        if mesh.visual.kind == "texture":
+            mesh.visual = mesh.visual.to_color()
     total = sum(mesh.area for mesh in meshes)
     drawn = [
-        trimesh.sample.sample_surface(mesh, math.ceil(POINTS * mesh.area / total), sample_color=True, seed=0)
+        trimesh.sample.sample_surface(mesh, math.ceil(count * mesh.area / total), sample_color=True, seed=0)
         for mesh in meshes
     ]
     points = np.concatenate([points for points, _, _ in drawn])
@@ -57,7 +64,7 @@ def surface(scene: trimesh.Scene) -> tuple[np.ndarray, np.ndarray]:
 
 def voxelised(scene: trimesh.Scene, resolution: int, box: float) -> Voxel:
     """The solid in a voxel field: opaque, each voxel with the colour of the surface nearest to it."""
-    points, colors = surface(scene)
+    points, colors = surface(scene, POINTS * resolution**2)
     index = tuple(((points + box) / (2 * box) * resolution).astype(int).clip(0, resolution - 1).T)
     count = np.zeros((resolution,) * 3)
     color = np.zeros((3, *count.shape))
@@ -119,7 +126,7 @@ def median_ms(work: Callable[[], object], repeats: int) -> float:
 def main(mesh: Path | None, resolution: int, box: float, size: int, threads: int, repeats: int) -> None:
     """Compare the renderer `volume` with dense sampling on a voxelised mesh."""
     torch.set_num_threads(threads)
-    scene = trimesh.load_scene(mesh) if mesh else trimesh.Scene(barrel())
+    scene = upright(trimesh.load_scene(mesh)) if mesh else trimesh.Scene(barrel())
     field, renderer = voxelised(scene, resolution, box), Volume()
     inputs = None
     stage = Stage("benchmark", 1, 0, torch.device("cpu"), inputs, None, field, renderer, {})  # type: ignore[arg-type]

@@ -70,7 +70,7 @@ def choose(dataset: Path, count: int | None, only: Path | None = None, seed: int
     Raises BadInput for a folder without meshes, a list that cannot be read, or a name that is not in the folder.
     """
     files = {name: dataset / path for name, path in find_meshes(dataset).items()}
-    names = sorted(files if only is None else _listed(only))
+    names = sorted(files if only is None else listed(only))
     for name in names:
         if name not in files:
             raise BadInput(f"no mesh {name!r} in {dataset}", place=str(only), remedy=did_you_mean(name, files))
@@ -78,14 +78,18 @@ def choose(dataset: Path, count: int | None, only: Path | None = None, seed: int
     return {names[at]: files[names[at]] for at in order[:count]}
 
 
-def _listed(path: Path) -> list[str]:
+def listed(path: Path) -> list[str]:
+    """The names in a file, sorted: a JSON list, or one a line. Raises BadInput where it is neither, or empty."""
     try:
         text = path.read_text(encoding="utf-8")
         names = json.loads(text) if text.lstrip().startswith("[") else text.split("\n")
     except (OSError, ValueError) as error:
         remedy = "give a JSON list of names, or one name a line"
         raise BadInput(f"cannot be read as a list of objects: {error}", place=str(path), remedy=remedy) from error
-    return sorted({str(name).strip() for name in names} - {""})
+    found = sorted({str(name).strip() for name in names} - {""})
+    if not found:
+        raise BadInput("names no objects", place=str(path), remedy="give a JSON list of names, or one name a line")
+    return found
 
 
 def _between(interval: tuple[float, float], share: float) -> float:

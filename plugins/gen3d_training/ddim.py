@@ -75,12 +75,15 @@ def sample(
         how: the sampler's settings.
         rng: draws all noise.
     """
-    shape, branches = (len(condition), *like.shape[1:]), ("unconditional", "conditional")
+    shape = (len(condition), *like.shape[1:])
+    branches = ("conditional",) if how.cfg_scale == 1 else ("unconditional", "conditional")
     latents = torch.randn(shape, generator=rng).to(like.device)
     times = [*ddim_timesteps(how.steps, len(prior.schedule)).tolist(), -1]
     for t, following in pairwise(times):
         told = prior.predict(latents, torch.full(shape[:1], t, device=like.device), condition, branches)
-        epsilon = classifier_free(told["unconditional"], told["conditional"], how.cfg_scale)
+        epsilon = told["conditional"]
+        if "unconditional" in told:
+            epsilon = classifier_free(told["unconditional"], epsilon, how.cfg_scale)
         noise = torch.randn(shape, generator=rng).to(like.device)
         latents, _ = ddim_step(prior.schedule, latents, epsilon, (t, following), how.eta, noise)
     return prior.decode(latents).clamp(0, 1)

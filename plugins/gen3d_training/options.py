@@ -28,6 +28,7 @@ class TrainOptions:
         workers: processes of one thread that share each batch.
         validate_objects: held-out objects that the figures at the end are taken on.
         validate_cfg_scale: guidance scale of the views made for them.
+        validate_sampling_steps: of the sampler, for each view.
     """
 
     dataset: Path
@@ -48,3 +49,4 @@ class TrainOptions:
     workers: int = 1
     validate_objects: int = 32
     validate_cfg_scale: float = 2.0
+    validate_sampling_steps: int = 20

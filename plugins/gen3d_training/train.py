@@ -108,7 +108,7 @@ def validate(prior: Any, unseen: ViewDataset, options: TrainOptions) -> Figures:
     count = min(options.validate_objects, len(unseen))
     prior.load()
     chosen = unseen.subset([i * len(unseen) // count for i in range(count)])
-    return novel_views(prior, chosen, Sampling(cfg_scale=options.validate_cfg_scale))
+    return novel_views(prior, chosen, Sampling(options.validate_sampling_steps, options.validate_cfg_scale))
 
 
 def _loop(training: Training, dataset: ViewDataset) -> None:

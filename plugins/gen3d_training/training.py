@@ -117,6 +117,10 @@ class Training:
             for name, value in theirs.items():
                 mine[name].data.copy_(value)
         self.optimizer.load_state_dict(state["optimizer"])
+        for parameter, moments in self.optimizer.state.items():  # the fused kernel wants them laid out as the parameter
+            for name, moment in moments.items():
+                if moment.shape == parameter.shape:
+                    moments[name] = torch.empty_like(parameter).copy_(moment)
 
 
 @contextmanager

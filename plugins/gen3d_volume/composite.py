@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -14,21 +14,21 @@ class Packing:
 
     Args:
         rays: index of each sample's ray, rising.
-        ends: for each ray, how many samples it and the rays before it have.
+        offsets: how many samples lie before each ray, and at last how many there are.
     """
 
     rays: Int[Tensor, " samples"]
-    ends: Int[Tensor, " rays"]
+    offsets: Int[Tensor, " rays_and_one"]
 
     @classmethod
     def of(cls, rays: Int[Tensor, " samples"], ray_count: int) -> "Packing":
         """From the rays of the samples."""
-        numbers = torch.arange(ray_count, device=rays.device, dtype=rays.dtype)
-        return cls(rays, torch.searchsorted(rays, numbers, right=True))
+        numbers = torch.arange(ray_count + 1, device=rays.device, dtype=rays.dtype)
+        return cls(rays, torch.searchsorted(rays, numbers))
 
-    def at_ends(self, running: Float[Tensor, " samples"]) -> Float[Tensor, " rays_and_one"]:
-        """A running sum over all samples before the first ray and after each one."""
-        return torch.cat([running.new_zeros(1), running]).index_select(0, nn.functional.pad(self.ends, (1, 0)))
+    def before(self, running: Float[Tensor, " samples"]) -> Float[Tensor, " rays_and_one"]:
+        """What a running sum over all samples is before each ray, and at the end."""
+        return torch.cat([running.new_zeros(1), running]).index_select(0, self.offsets)
 
 
 def optical_depth_before(depths: Float[Tensor, " samples"], packing: Packing) -> Float[Tensor, " samples"]:
@@ -37,7 +37,7 @@ def optical_depth_before(depths: Float[Tensor, " samples"], packing: Packing) ->
     One running sum over all rays, in float64 so that what the rays before contribute cancels exactly enough.
     """
     total = depths.cumsum(0, dtype=torch.float64)
-    starts = packing.at_ends(total)[:-1].index_select(0, packing.rays)
+    starts = packing.before(total)[:-1].index_select(0, packing.rays)
     return total.sub_(depths).sub_(starts).to(depths.dtype)
 
 
@@ -55,7 +55,7 @@ def weights(
 
 def sum_along_rays(values: Float[Tensor, " samples"], packing: Packing) -> Float[Tensor, " rays"]:
     """Sum of the samples of each ray, differentiable."""
-    return values.new_zeros(len(packing.ends)).index_add(0, packing.rays, values)
+    return torch.segment_reduce(values, "sum", offsets=packing.offsets, initial=0, unsafe=True)
 
 
 class _Weights(torch.autograd.Function):
@@ -75,6 +75,6 @@ class _Weights(torch.autograd.Function):
         """Since d w_j / d depth_i is T_{i+1} for j = i and -w_j for j > i, and d left / d depth_i is -left."""
         light, result, left = ctx.saved_tensors
         total = (to_weights * result).cumsum(0, dtype=torch.float64)
-        ends = ctx.packing.at_ends(total)[1:] + to_left * left
+        ends = ctx.packing.before(total)[1:] + to_left * left
         behind = ends.index_select(0, ctx.packing.rays).sub_(total).to(result.dtype)
         return light.sub(result).mul_(to_weights).sub_(behind), None

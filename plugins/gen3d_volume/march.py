@@ -115,7 +115,7 @@ def _cells(
 ) -> Int[Tensor, "rows columns"]:
     """Flat index of the cell at start + stride * number, or of the nearest where that is outside."""
     flat = start.new_zeros(())
-    for axis, cells in enumerate(occupancy.shape):  # in floating point, which is exact here: see MOST_CELLS
+    for axis, cells in enumerate(occupancy.shape):  # in float32: exact for that many cells
         index = torch.addcmul(start[axis][:, None], stride[axis][:, None], numbers).floor_().clamp_(0, cells - 1)
         flat = index.add_(flat, alpha=cells)
     return flat.int()

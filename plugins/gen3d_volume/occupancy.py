@@ -11,7 +11,7 @@ from gen3d import RadianceField
 
 BLOCK = 8
 """Samples of a ray that one look at the occupancy can rule out together."""
-_MOST_CELLS = 128  # along one side, finer fields are surveyed more coarsely; 256^3 still counts exactly in float32
+_MOST_CELLS = 256  # along one side: their flat index is still exact in float32. Finer fields are surveyed more coarsely
 _POINTS = 1 << 17  # surveyed at a time, so that what they need stays in the cache
 
 

@@ -53,7 +53,7 @@ class Volume(Renderer):
             picture; "texture": a learnable 4 x 4 texture on the sphere of directions, group `background`.
         background_depth: distance at which depth counts the background, world units.
         random_background: share of the training steps that are drawn over one random colour instead.
-        skip_below: opacity of a step that is not worth a sample; 0 samples everything.
+        skip_below: opacity of a step that is not worth a sample; 0: only what is exactly empty is skipped.
         stop_at: share of light left at which a ray may end; 0: none ends early.
         refresh_every: training steps between looks at the whole field.
         chunk: rays that are drawn at a time.

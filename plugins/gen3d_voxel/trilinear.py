@@ -4,12 +4,15 @@ One-dimensional gathers and scatters of one channel are the quickest indexed ope
 the eight corners of a cell need no index arithmetic of their own: each is the same index into a shifted view.
 """
 
+from collections.abc import Iterator
 from itertools import product
 from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+
+_PIECE = 1 << 16
 
 
 class Corners(NamedTuple):
@@ -52,24 +55,36 @@ class _Lookup(torch.autograd.Function):
         ctx.save_for_backward(base, x, y, z)
         ctx.shape = grid.shape
         out = grid.new_empty(len(grid), len(base))
-        for channel, values in zip(grid.flatten(1), out, strict=True):
-            at = [values_at.index_select(0, base) for values_at in _shifted(channel, grid.shape[-1])]
-            edges = [torch.lerp(at[i], at[i + 1], z) for i in range(0, 8, 2)]
-            torch.lerp(torch.lerp(edges[0], edges[1], y), torch.lerp(edges[2], edges[3], y), x, out=values)
+        channels = [_shifted(channel, grid.shape[-1]) for channel in grid.flatten(1)]
+        for values, *where in _pieces(out, base, x, y, z):
+            for views, value in zip(channels, values, strict=True):
+                _interpolate(views, Corners(*where), value)
         return out
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        base, *shares = ctx.saved_tensors
         total = gradient.new_zeros(ctx.shape)
-        for channel, upstream in zip(total.flatten(1), gradient, strict=True):
-            for corner, value in zip(_shifted(channel, ctx.shape[-1]), _spread(upstream, shares), strict=True):
-                corner.scatter_add_(0, base, value)
+        channels = [_shifted(channel, ctx.shape[-1]) for channel in total.flatten(1)]
+        for upstream, base, *shares in _pieces(gradient, *ctx.saved_tensors):
+            for views, value in zip(channels, upstream, strict=True):
+                for view, part in zip(views, _spread(value, shares), strict=True):
+                    view.scatter_add_(0, base, part)
         for axis in (1, 2, 3):
             total.select(axis, 0).zero_()
             total.select(axis, -1).zero_()
         return total, None, None, None, None
+
+
+def _pieces(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    """The tensors cut along points, so that what a piece touches stays in the cache."""
+    return zip(*(torch.split(tensor, _PIECE, dim=-1) for tensor in tensors), strict=True)
+
+
+def _interpolate(views: list[Tensor], where: Corners, out: Tensor) -> None:
+    at = [view.index_select(0, where.base) for view in views]
+    edges = [torch.lerp(at[i], at[i + 1], where.z) for i in range(0, 8, 2)]
+    torch.lerp(torch.lerp(edges[0], edges[1], where.y), torch.lerp(edges[2], edges[3], where.y), where.x, out=out)
 
 
 def _shifted(channel: Tensor, side: int) -> list[Tensor]:

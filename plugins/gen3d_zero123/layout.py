@@ -9,6 +9,7 @@ from typing import Any
 from diffusers import DDIMScheduler
 from safetensors.torch import save_file
 
+from gen3d_zero123.codecs import PixelRearrange
 from gen3d_zero123.networks import Networks
 
 _WEIGHTS = "diffusion_pytorch_model.safetensors"
@@ -27,6 +28,8 @@ def save(networks: Networks, folder: Path, **about: Any) -> None:
     draft = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}")
     draft.mkdir(parents=True)
     _write(networks, draft, about)
+    for file in draft.rglob("*.safetensors"):
+        file.chmod(0o644)  # safetensors lets nobody else read what it writes
     if folder.exists():
         old = draft.with_name(f"{draft.name}.old")
         folder.rename(old)
@@ -39,6 +42,7 @@ def save(networks: Networks, folder: Path, **about: Any) -> None:
 def _write(networks: Networks, folder: Path, about: dict[str, Any]) -> None:
     _write_network(networks.unet, folder / "unet")
     _write_network(networks.encoder, folder / "image_encoder")
+    assert isinstance(networks.codec, PixelRearrange)
     networks.codec.save_config(folder / "vae")
     _scheduler(networks).save_pretrained(folder / "scheduler")
     projection, settings = folder / "cc_projection", networks.settings

@@ -30,16 +30,18 @@ class Zero123(Prior):
         weights: a folder in diffusers' layout, `mini`, or a name such as zero123-xl of weights fetched before.
         pose: components of the pose vector, where the folder does not say: radius (published), polar
             (stable-zero123), radius_and_polar (mini).
-        null: the unconditional branch: zeros after the projection, as published, or the null that the published
-            training drops to.
+        unconditional: the tokens of that branch: zeros after the projection, as published, or the null that the
+            published training drops to.
     """
 
     trainee: ClassVar[type[Trainee]] = Trainee
     """What `gen3d train` trains."""
 
-    def __init__(self, weights: str = "zero123-xl", pose: PoseDialect | None = None, null: Null = "zeros") -> None:
+    def __init__(
+        self, weights: str = "zero123-xl", pose: PoseDialect | None = None, unconditional: Null = "zeros"
+    ) -> None:
         super().__init__()
-        self.weights, self.pose, self.null = weights, pose, null
+        self.weights, self.pose, self.null = weights, pose, unconditional
         self.schedule = NoiseSchedule.scaled_linear()
         self._networks: list[Networks] = []  # in a list, so that no checkpoint ever holds them
         self._seen: list[tuple[Tensor, Tensor, Cameras]] = []

@@ -17,6 +17,9 @@ from gen3d_zero123.pose import POSE_WIDTH, PoseDialect, relative_pose
 
 _HEAD = 32
 _GROUPS = 16
+_BETAS = 0.0017, 0.024
+"""Twice Stable Diffusion's: the coarse shape, which is what the pose decides, outlives more noise in pixels than in
+latents (Hoogeboom et al. 2023, "simple diffusion"); with the published betas it shows even at the last timestep."""
 _MOST = 5.0
 """Bound of the loss's weight 1 / sigma^2, which makes it the loss of velocities (min-SNR, Hang et al. 2023)."""
 
@@ -36,7 +39,7 @@ class Trainee(nn.Module):
         pose: components of the pose vector.
         seed: of the initial weights.
         drop: probability of each of three drops: tokens alone, condition latent alone, both (section 3.3: 5 % each).
-        null: what dropped tokens become. "zeros" trains the very null that inference uses.
+        unconditional: what dropped tokens become. "zeros" trains the very null that inference uses.
     """
 
     def __init__(
@@ -50,14 +53,14 @@ class Trainee(nn.Module):
         pose: PoseDialect = "radius_and_polar",
         seed: int = 0,
         drop: float = 0.05,
-        null: Null = "zeros",
+        unconditional: Null = "zeros",
     ) -> None:
         super().__init__()
-        settings = Settings(pose, "sample")
+        settings = Settings(pose, "sample", *_BETAS)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.networks = _networks(settings, size, block, channels, layers, patch)
-        self.drop, self.null, self.schedule = drop, null, settings.schedule()
+        self.drop, self.null, self.schedule = drop, unconditional, settings.schedule()
         self.networks.unet.to(memory_format=torch.channels_last)
 
     @property
@@ -88,7 +91,8 @@ class Trainee(nn.Module):
         clean, latent = (nets.codec.encode(_signed(batch)) for batch in (images, pictures))
         clean = clean * nets.codec.scaling
         noise = torch.randn(clean.shape, generator=rng)
-        t = torch.randint(len(self.schedule), (count,), generator=rng)
+        # Rather late ones: in early ones the noise hides nothing that the pose would have to tell.
+        t = (len(self.schedule) * torch.rand(count, generator=rng).sqrt()).long()
         pose = relative_pose(targets, sources, nets.settings.pose)
         tokens = nets.encoder(_signed(pictures))
         drop_tokens, drop_latent = self._drops(count, rng)

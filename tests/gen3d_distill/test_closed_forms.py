@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from gen3d_distill.sds import SDS
-from gen3d_distill.sjc import SJC
 from torch import Tensor
 
 from gen3d.diffusion import NoiseSchedule
 from gen3d.guidance import Objective, Prior
 from gen3d.part import Step
 from gen3d.testing import GaussianPrior, Mixture, MixturePrior, toy_cameras
+from gen3d_distill.sds import SDS
+from gen3d_distill.sjc import SJC
 
 STEP = Step(0, 1)
 NODES, SHARES = (torch.from_numpy(a) for a in np.polynomial.hermite_e.hermegauss(100))

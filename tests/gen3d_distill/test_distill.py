@@ -6,10 +6,6 @@ from dataclasses import replace
 
 import pytest
 import torch
-from gen3d_distill.distill import Distill
-from gen3d_distill.guided import Weighting, weight
-from gen3d_distill.sds import SDS
-from gen3d_distill.sjc import SJC
 from torch import Tensor, nn
 
 from gen3d.errors import BadInput, Unsupported
@@ -18,6 +14,10 @@ from gen3d.part import Step
 from gen3d.schedule import Schedule
 from gen3d.testing import GaussianPrior, ToyField, ToyRenderer, check_guidance, toy_cameras, toy_stage
 from gen3d.views import Space, Views
+from gen3d_distill.distill import Distill
+from gen3d_distill.guided import Weighting, weight
+from gen3d_distill.sds import SDS
+from gen3d_distill.sjc import SJC
 
 STEP = Step(3, 10)
 

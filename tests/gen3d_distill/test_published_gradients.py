@@ -6,15 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from gen3d_distill.guided import Weighting
-from gen3d_distill.sds import SDS
-from gen3d_distill.sjc import SJC
 from torch import Tensor
 
 from gen3d.cameras import Cameras
 from gen3d.diffusion import NoiseSchedule
 from gen3d.guidance import Adapter, Branches, Condition, Objective, Prior
 from gen3d.part import Step
+from gen3d_distill.guided import Weighting
+from gen3d_distill.sds import SDS
+from gen3d_distill.sjc import SJC
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 STEP = Step(0, 1)

@@ -5,10 +5,10 @@ import math
 import numpy as np
 import pytest
 import torch
-from gen3d_monitor.drawing import _depth, around, draw
 
 from gen3d import Cameras, Guidance, Prior, Signal, Stage, Step, Views
 from gen3d.testing import GaussianPrior, ToyField, ToyRenderer, toy_stage
+from gen3d_monitor.drawing import _depth, around, draw
 
 SIZE = 33
 MIDDLE = SIZE // 2

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-import gen3d_monitor
 import pytest
-from core_toys import core_plugins, toy_run
 from PIL import Image
 
+import gen3d_monitor
+from core_toys import core_plugins, toy_run
 from gen3d import Degenerate, Gen3dError
 from gen3d.exporter import Exporter
 from gen3d.run import Run

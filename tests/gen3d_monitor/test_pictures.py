@@ -6,12 +6,12 @@ from pathlib import Path
 import imageio_ffmpeg
 import numpy as np
 import pytest
-from gen3d_monitor.drawing import around, draw
-from gen3d_monitor.pictures import Tile, contact_sheet, save_picture, tiled, turntable
-from gen3d_monitor.preview import SIZE, VIEWS, due, save_preview
 from PIL import Image
 
 from gen3d.testing import ToyField, ToyRenderer, toy_stage
+from gen3d_monitor.drawing import around, draw
+from gen3d_monitor.pictures import Tile, contact_sheet, save_picture, tiled, turntable
+from gen3d_monitor.preview import SIZE, VIEWS, due, save_preview
 
 GAP, CAPTION = 8, 20
 

@@ -3,10 +3,10 @@
 import io
 
 import pytest
-from gen3d_monitor.progress import Bar, Lines, duration, progress, speed_text
 from rich.console import Console
 
 from gen3d import Step
+from gen3d_monitor.progress import Bar, Lines, duration, progress, speed_text
 
 TERMS = {"novel_views": 123.456, "input_view": 0.00123456}
 

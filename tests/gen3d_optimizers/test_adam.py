@@ -3,11 +3,11 @@ from typing import Any
 
 import pytest
 import torch
-from gen3d_optimizers.adam import Adam, Adamax, AdamW
-from gen3d_optimizers.base import GroupedOptimizer
 from torch import nn
 
 from gen3d import BadInput, Schedule, Step
+from gen3d_optimizers.adam import Adam, Adamax, AdamW
+from gen3d_optimizers.base import GroupedOptimizer
 
 ALL = [Adam, AdamW, Adamax]
 GROUPS = ("representation.density", "representation.color", "renderer.background", "guidance.a.scale")

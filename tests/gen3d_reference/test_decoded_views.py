@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 import torch
-from gen3d_reference.decoded_views import DecodedViews
 from torch import Tensor
 
 from gen3d.errors import Unsupported
 from gen3d.part import Stage, Step
 from gen3d.testing import GaussianPrior, ToyField, ToyRenderer, check_guidance, toy_cameras, toy_stage
+from gen3d_reference.decoded_views import DecodedViews
 
 STEP = Step(0, 1)
 

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 from diffusers import AutoencoderKL
-from gen3d_reference.reference_view import ReferenceView
 from torch import Tensor
 
 from gen3d.errors import BadInput, Unsupported
@@ -17,6 +16,7 @@ from gen3d.picture import Picture
 from gen3d.testing import GaussianPrior, ToyField, check_guidance, toy_cameras, toy_stage
 from gen3d.testing.toys import ToyInputs
 from gen3d.views import Space, Views
+from gen3d_reference.reference_view import ReferenceView
 
 STEP = Step(0, 1)
 

@@ -6,6 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
+
+from gen3d.cameras import Cameras
+from gen3d.guidance import Guidance
+from gen3d.part import Step
+from gen3d.testing import toy_cameras
+from gen3d.views import Samples, Views
 from gen3d_regularizers.center_depth import CenterDepth
 from gen3d_regularizers.depth_smoothness import DepthSmoothness
 from gen3d_regularizers.emptiness import Emptiness
@@ -15,13 +22,6 @@ from gen3d_regularizers.normal_smoothness import NormalSmoothness
 from gen3d_regularizers.opacity import Opacity
 from gen3d_regularizers.orientation import Orientation
 from gen3d_regularizers.z_variance import ZVariance
-from torch import Tensor
-
-from gen3d.cameras import Cameras
-from gen3d.guidance import Guidance
-from gen3d.part import Step
-from gen3d.testing import toy_cameras
-from gen3d.views import Samples, Views
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 STEP = Step(0, 1)

@@ -4,6 +4,13 @@ import math
 
 import pytest
 import torch
+
+from gen3d.errors import BadInput, Unsupported
+from gen3d.guidance import Guidance
+from gen3d.inputs import Inputs
+from gen3d.part import Step
+from gen3d.testing import ToyField, ToyRenderer, check_guidance, toy_cameras, toy_stage
+from gen3d.views import Samples, Views
 from gen3d_regularizers.center_depth import CenterDepth
 from gen3d_regularizers.depth_smoothness import DepthSmoothness
 from gen3d_regularizers.emptiness import Emptiness
@@ -13,13 +20,6 @@ from gen3d_regularizers.normal_smoothness import NormalSmoothness
 from gen3d_regularizers.opacity import Opacity
 from gen3d_regularizers.orientation import Orientation
 from gen3d_regularizers.z_variance import ZVariance
-
-from gen3d.errors import BadInput, Unsupported
-from gen3d.guidance import Guidance
-from gen3d.inputs import Inputs
-from gen3d.part import Step
-from gen3d.testing import ToyField, ToyRenderer, check_guidance, toy_cameras, toy_stage
-from gen3d.views import Samples, Views
 
 STEP = Step(0, 10)
 ALL = [

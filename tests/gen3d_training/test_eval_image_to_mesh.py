@@ -153,7 +153,13 @@ def test_the_truth_scores_one_a_failure_scores_nothing_and_finished_objects_are_
     assert {extra for _, extra in make.calls} == {(), ("guidance.novel_views=null",)}
     assert json.loads((output / "results.json").read_text())["summary"] == result["summary"]
     page = (output / "results.md").read_text()
-    for word in ("| mean |", "| median |", "visual hulls", "extruded IoU", "1 runs made no mesh"):
+    for word in (
+        "| mean |",
+        "| median |",
+        "visual hulls",
+        "| IoU, higher is better | recipe | prior off |",
+        "marked `!`: 1",
+    ):
         assert word in page
 
     again = Truth(dataset, output)

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 import torch
 from click.testing import CliRunner
-from small_views import write_views
 from torch import nn
 
 from gen3d.errors import BadInput
@@ -22,6 +21,7 @@ from gen3d_training.novel_views import VIEWS, Figures, fixed_views
 from gen3d_training.options import TrainOptions
 from gen3d_training.train import parts, read, train
 from gen3d_training.training import Training
+from small_views import write_views
 
 RECIPE = """\
 gen3d: 1
@@ -37,6 +37,7 @@ holdout_packs: [held]
 precision: float32
 log_every: 2
 validate_objects: 1
+validate_sampling_steps: 2
 """
 
 
@@ -106,9 +107,9 @@ def test_another_network_s_training_is_not_gone_on_with(recipe: Callable[..., Pa
 
 
 def test_it_learns_what_it_is_shown(recipe: Callable[..., Path]) -> None:
-    training, dataset = _training(recipe(), "steps=60", "lr=0.003", "decay_share=0.1", "batch=8")
-    losses = [training.advance(dataset) for _ in range(60)]
-    assert sum(losses[-10:]) < 0.5 * sum(losses[:10])
+    training, dataset = _training(recipe(), "steps=25", "lr=0.005", "decay_share=0.1")
+    losses = [training.advance(dataset) for _ in range(25)]
+    assert sum(losses[-5:]) < 0.5 * sum(losses[:5])
 
 
 def test_the_rate_warms_up_holds_and_falls_to_nothing(recipe: Callable[..., Path]) -> None:
@@ -152,8 +153,8 @@ def test_the_mean_is_of_every_parameter_and_forgets_the_start() -> None:
         expected = keep * expected + (1 - keep) * step
     assert float(ema.mean["x"]) == pytest.approx(expected, rel=1e-5)
     with ema.applied():
-        assert float(parameter) == pytest.approx(expected, rel=1e-5)
-    assert float(parameter) == 199
+        assert float(parameter.detach()) == pytest.approx(expected, rel=1e-5)
+    assert float(parameter.detach()) == 199
 
 
 def _meet(folder: Path) -> None:
@@ -194,7 +195,7 @@ def test_the_margin_is_over_the_better_baseline() -> None:
     [
         ({"batch": "bach: 4"}, ("recipe.yaml:6: bach", "did you mean 'batch'")),
         ({"prior": "prior: {type: zero321}"}, ("recipe.yaml:4: prior.type", "zero123")),
-        ({"prior": "prior: {type: zero123, chanels: [32]}"}, ("recipe.yaml:4: prior.chanels", "did you mean 'channels'")),
+        ({"prior": "prior: {type: zero123, chanels: [32]}"}, ("recipe.yaml:4: prior.chanels", "mean 'channels'")),
         ({"prior": "prior: zero123"}, ("recipe.yaml:4: prior", "{type: NAME, ...}")),
         ({"steps": "steps: many"}, ("recipe.yaml:5: steps", "a whole number")),
         ({"rates": "rates: {projecton: 1}"}, ("projecton", "networks, projection")),

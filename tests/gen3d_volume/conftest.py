@@ -5,10 +5,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from gen3d_volume.volume import Volume
 
 from gen3d import Guidance, Representation, Stage
 from gen3d.testing import toy_stage
+from gen3d_volume.volume import Volume
 
 Bind = Callable[..., tuple[Volume, Stage]]
 

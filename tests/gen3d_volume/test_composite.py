@@ -1,10 +1,12 @@
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from gen3d_volume.composite import Packing, optical_depth_before, sum_along_rays, weights
 from torch import Tensor
+
+from gen3d_volume.composite import Packing, optical_depth_before, sum_along_rays, weights
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "sds_vsd" / "volrend.npz"
 
@@ -21,7 +23,7 @@ def packing_of(published: dict[str, Tensor]) -> Packing:
 
 def test_rays_without_samples_have_their_place() -> None:
     packing = Packing.of(torch.tensor([1, 1, 1, 3]), 5)
-    assert packing.ends.tolist() == [0, 3, 3, 4, 4]
+    assert packing.offsets.tolist() == [0, 0, 3, 3, 4, 4]
     assert sum_along_rays(torch.tensor([1.0, 2.0, 3.0, 4.0]), packing).tolist() == [0, 6, 0, 4, 0]
 
 
@@ -46,10 +48,11 @@ def test_pictures_and_gradients_equal_those_of_nerfacc(published: dict[str, Tens
     torch.testing.assert_close(rgbs.grad, published["grad_rgbs"], rtol=0, atol=1e-12)
 
 
-def test_gradient_equals_finite_differences() -> None:
+@pytest.mark.parametrize("function", [weights, sum_along_rays])
+def test_gradients_equal_finite_differences(function: Callable[[Tensor, Packing], Tensor]) -> None:
     depths = torch.rand(12, generator=torch.Generator().manual_seed(0), dtype=torch.float64, requires_grad=True)
     packing = Packing.of(torch.tensor([0, 0, 0, 0, 2, 2, 2, 3, 4, 4, 4, 4]), 6)
-    assert torch.autograd.gradcheck(lambda values: weights(values, packing), depths)
+    assert torch.autograd.gradcheck(lambda values: function(values, packing), depths)
 
 
 def test_weights_and_the_rest_make_one_in_float32() -> None:

@@ -2,14 +2,14 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from gen3d_volume.composite import Packing, optical_depth_before
-from gen3d_volume.march import Steps, march
-from gen3d_volume.occupancy import Occupancy
-from gen3d_voxel.voxel import Voxel
 from torch import Tensor
 
 from gen3d import Cameras, RadianceField
 from gen3d.testing import ToyField
+from gen3d_volume.composite import Packing, optical_depth_before
+from gen3d_volume.march import Steps, march
+from gen3d_volume.occupancy import Occupancy
+from gen3d_voxel.voxel import Voxel
 
 STEP = 0.025
 
@@ -134,5 +134,6 @@ def test_bounds_of_density_hold_between_voxel_centres_and_at_faces() -> None:
 
 
 def test_a_field_finer_than_the_survey_is_surveyed_coarsely() -> None:
-    occupancy = Occupancy(Voxel(200, 1))
-    assert occupancy.floor.shape == (128, 128, 128)
+    field = ToyField()
+    field.voxel_size = 1 / 2048
+    assert Occupancy(field).floor.shape == (256, 256, 256)

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from gen3d_volume.background import Screen, Texture
-from gen3d_volume.volume import Volume
-from gen3d_voxel.voxel import Voxel
 from torch import Tensor
 
 from gen3d import Cameras, Stage, Views
+from gen3d_volume.background import Screen, Texture
+from gen3d_volume.volume import Volume
+from gen3d_voxel.voxel import Voxel
 
 Bind = Callable[..., tuple[Volume, Stage]]
 GOLDEN = Path(__file__).parents[1] / "golden" / "sjc_zero123" / "voxnerf.npz"

@@ -1,17 +1,17 @@
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 import torch
-from gen3d_volume.volume import Volume, normals_of
-from gen3d_voxel.voxel import Voxel
 from jaxtyping import Float
 from torch import Tensor
 
-from gen3d import BadInput, Cameras, Guidance, Prior, Renderer, Signal, Stage, Step, Unsupported, Views
+from gen3d import BadInput, Cameras, Renderer, Stage, Step, Views
 from gen3d.cameras import concatenate
-from gen3d.testing import MixturePrior, ToyField, toy_cameras
+from gen3d.testing import ToyField, toy_cameras
+from gen3d_volume.volume import Volume, normals_of
+from gen3d_voxel.voxel import Voxel
 
 Bind = Callable[..., tuple[Volume, Stage]]
 ALL = frozenset({"normal", "samples"})
@@ -240,66 +240,6 @@ class TestRefreshing:
             field.radius.fill_(0.4)  # grown past what either has looked at
         pictures = [one(field, cameras, stage.step(3), frozenset()).image for one in (renderer, resumed)]
         assert torch.equal(*pictures)
-
-
-class TestBackground:
-    @pytest.mark.parametrize(("name", "value"), [("white", 1.0), ("black", 0.0)])
-    def test_by_name(self, bind: Bind, name: str, value: float) -> None:
-        renderer, stage = bind(field := ToyField(radius=-1.0), background=name)
-        assert (renderer(field, toy_cameras(), stage.step(0), frozenset()).image == value).all()
-        assert renderer.param_groups() == {}
-
-    @pytest.mark.parametrize("color", [[0.5], [0.1, 0.2, 1.5]])
-    def test_no_colour(self, bind: Bind, color: Sequence[float]) -> None:
-        with pytest.raises(BadInput, match="background"):
-            bind(ToyField(), background=color)
-
-    def test_of_latents_is_what_the_prior_makes_of_the_colour(self, bind: Bind) -> None:
-        field = ToyField(radius=-1.0, color=(1.0, 2.0, 3.0), space="latent")
-        renderer, stage = bind(field, {"other": Silent(), "novel_views": WithPrior()}, background=[0.2, 0.4, 0.6])
-        image = renderer(field, toy_cameras(2, 6), stage.step(0), frozenset()).image
-        torch.testing.assert_close(image, torch.tensor([0.2, 0.4, 0.6]).expand(2, 6, 6, 3))
-
-    def test_of_latents_needs_a_prior_with_as_many_channels(self, bind: Bind) -> None:
-        with pytest.raises(Unsupported, match="no guidance has a prior"):
-            bind(ToyField(space="latent"), {"other": Silent()})
-        with pytest.raises(Unsupported, match="has 2 channels, and the prior's latents have 3"):
-            bind(ToyField(color=(1.0, 2.0), space="latent"), {"novel_views": WithPrior()})
-
-    def test_random_colours_now_and_then_while_training(self, bind: Bind) -> None:
-        field = ToyField(radius=-1.0)
-        renderer, stage = bind(field, random_background=0.5)
-        pictures = [renderer(field, toy_cameras(1, 2), stage.step(i), frozenset()).image for i in range(24)]
-        white = [bool((picture == 1).all()) for picture in pictures]
-        assert 5 < sum(white) < 19
-        colors = {tuple(picture[0, 0, 0].tolist()) for picture in pictures}
-        assert len(colors) == 1 + 24 - sum(white)
-        with torch.no_grad():
-            assert all(
-                (renderer(field, toy_cameras(1, 2), stage.step(i), frozenset()).image == 1).all() for i in range(5)
-            )
-
-    def test_random_colours_are_not_for_latents(self, bind: Bind) -> None:
-        with pytest.raises(Unsupported, match="latents"):
-            bind(ToyField(space="latent"), random_background=0.5, background="texture")
-
-    def test_a_texture_of_colours_is_in_range(self, bind: Bind) -> None:
-        renderer, stage = bind(field := ToyField(radius=-1.0), background="texture")
-        image = renderer(field, toy_cameras(4, 8), stage.step(0), frozenset()).image
-        assert image.min() >= 0
-        assert image.max() <= 1
-        assert image.std() > 0.01
-
-
-class Silent(Guidance):
-    def forward(self, step: Step, *views: Views) -> Signal:
-        return Signal(torch.zeros(()))
-
-
-class WithPrior(Silent):
-    def __init__(self) -> None:
-        super().__init__()
-        self.prior: Prior = MixturePrior([1.0], [0.0], [1.0])
 
 
 @pytest.mark.parametrize("key", ["step_ratio", "refresh_every", "chunk"])

@@ -1,9 +1,17 @@
 import pytest
 import torch
-from gen3d_voxel.trilinear import corners, lookup
 from torch.nn.functional import grid_sample, pad
 
+from gen3d_voxel import trilinear
+from gen3d_voxel.trilinear import corners, lookup
+
 RESOLUTION = 5
+
+
+@pytest.fixture(autouse=True, params=[1 << 16, 64], ids=["whole", "pieces"])
+def piece(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Points are looked up in pieces, which must not show."""
+    monkeypatch.setattr(trilinear, "_PIECE", request.param)
 
 
 @pytest.fixture

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 import torch
-from gen3d_voxel.voxel import Voxel
 from torch.nn.functional import softplus
 
 from gen3d import BadInput, RadianceField, Representation, Stage, Unsupported
 from gen3d.testing import ToyField, toy_stage
+from gen3d_voxel.voxel import Voxel
 
 
 def bound(seed: int = 0, **keys: Any) -> Voxel:

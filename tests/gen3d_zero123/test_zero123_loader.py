@@ -2,18 +2,19 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 from diffusers import AutoencoderKL
 from safetensors.torch import load_file, save_file
-from tiny_zero123 import EMBEDDING, SIZE, write_tiny_zero123
 
 from gen3d.errors import BadInput, Unavailable
 from gen3d_zero123.loader import load
 from gen3d_zero123.places import find
 from gen3d_zero123.trainee import Trainee
+from tiny_zero123 import EMBEDDING, SIZE, write_tiny_zero123
 
 
 @pytest.fixture(scope="module")
@@ -146,7 +147,9 @@ def _empty(folder: Path) -> None:
         (_empty, Unavailable, ("image_encoder", "holds no weights")),
     ],
 )
-def test_damaged_weights_are_named(folder: Path, harm: object, error: type[Exception], words: tuple[str, ...]) -> None:
+def test_damaged_weights_are_named(
+    folder: Path, harm: Callable[[Path], None], error: type[Exception], words: tuple[str, ...]
+) -> None:
     harm(folder)
     with pytest.raises(error) as caught:
         load(folder, "tiny")
@@ -155,7 +158,9 @@ def test_damaged_weights_are_named(folder: Path, harm: object, error: type[Excep
 
 def test_a_plain_stable_diffusion_is_refused(tmp_path: Path) -> None:
     folder = write_tiny_zero123(tmp_path / "plain", in_channels=4)
-    with pytest.raises(BadInput, match=r"conv_in has 4 input channels; a Zero-1-to-3 has 8.*\n.*plain Stable Diffusion"):
+    with pytest.raises(
+        BadInput, match=r"conv_in has 4 input channels; a Zero-1-to-3 has 8.*\n.*plain Stable Diffusion"
+    ):
         load(folder, "plain")
 
 

@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_zero123 import SIZE, write_tiny_zero123
 
 from gen3d.cameras import Cameras
 from gen3d.errors import BadInput, Unsupported
+from gen3d.testing import toy_stage
 from gen3d_zero123.pose import relative_pose
 from gen3d_zero123.prior import Zero123
 from gen3d_zero123.trainee import Trainee
+from tiny_zero123 import SIZE, write_tiny_zero123
 
 BOTH = ("conditional", "unconditional")
 
@@ -77,7 +78,7 @@ def test_a_branch_alone_is_the_same(prior: Zero123) -> None:
 
 
 def test_the_trained_null_is_the_projected_zero_token(folder: Path, prior: Zero123) -> None:
-    trained = Zero123(weights=str(folder), null="trained")
+    trained = Zero123(weights=str(folder), unconditional="trained")
     trained.load()
     condition = trained.condition(VIEWS, [SOURCE])
     nets = trained.networks
@@ -122,6 +123,17 @@ def test_nothing_frozen_is_trained_or_checkpointed(prior: Zero123) -> None:
     assert not any(p.requires_grad for p in prior.networks.parameters())
 
 
+def test_bound_to_a_run_it_sees_the_run_s_picture(folder: Path, prior: Zero123) -> None:
+    one, other, stage = Zero123(weights=str(folder)), Zero123(weights=str(folder)), toy_stage({}, size=48)
+    one.bind(stage)
+    other.bind(stage)
+    assert one.networks is other.networks
+    image = stage.inputs.picture.resized(SIZE).image
+    told = one.condition(VIEWS)
+    for name, rows in prior.condition(VIEWS, [(image, stage.reference)]).tensors.items():
+        torch.testing.assert_close(told.tensors[name], rows)
+
+
 def test_without_a_picture_or_a_known_branch(prior: Zero123) -> None:
     with pytest.raises(BadInput, match=r"inputs\.image"):
         prior.condition(VIEWS)
@@ -141,6 +153,4 @@ def test_a_clean_predicting_network_answers_with_noise(tmp_path: Path) -> None:
     rows = condition.tensors
     with torch.no_grad():
         clean = prior.networks(noisy, T, rows["latent"], rows["context"], rows["pose"])
-    torch.testing.assert_close(
-        prior.schedule.to_clean(told["conditional"], noisy, T), clean, atol=2e-4, rtol=1e-4
-    )
+    torch.testing.assert_close(prior.schedule.to_clean(told["conditional"], noisy, T), clean, atol=2e-4, rtol=1e-4)

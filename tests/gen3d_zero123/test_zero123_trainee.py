@@ -31,7 +31,7 @@ def test_the_loss_is_of_clean_latents_weighted_by_noise() -> None:
     loss = trainee(*pairs, torch.Generator().manual_seed(1))
     rng = torch.Generator().manual_seed(1)
     torch.randn(count, 48, 4, 4, generator=rng)
-    t = torch.randint(1000, (count,), generator=rng)
+    t = (1000 * torch.rand(count, generator=rng).sqrt()).long()
     weight = (1 / (1 - trainee.schedule.alpha_bar[t])).clamp(max=5)
     power = (pairs[3] * 2 - 1).square().mean(dim=(1, 2, 3))
     torch.testing.assert_close(loss, (weight * power).mean())
@@ -39,7 +39,7 @@ def test_the_loss_is_of_clean_latents_weighted_by_noise() -> None:
 
 @pytest.mark.parametrize("null", ["zeros", "trained"])
 def test_drops_are_as_often_as_said_and_null_is_what_inference_uses(null: str) -> None:
-    count, trainee, seen = 4000, _trainee(null=null), []
+    count, trainee, seen = 4000, _trainee(unconditional=null), []
 
     def look(*rows: torch.Tensor) -> torch.Tensor:
         seen.append(rows)

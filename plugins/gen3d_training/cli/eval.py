@@ -1,5 +1,7 @@
-"""Figures, with their protocol: of a mesh, and of a recipe over many objects."""
+"""Figures, with their protocol: of meshes, of recipes over many objects, and of priors."""
 
+import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any, Literal
 
@@ -8,7 +10,7 @@ import click
 
 @click.group("eval")
 def eval_() -> None:
-    """Measure meshes, and recipes that make meshes."""
+    """Measure meshes, recipes that make meshes, and priors."""
 
 
 @eval_.command("mesh")
@@ -30,7 +32,7 @@ def mesh(
         _print_json(result)
         return
     scores = {"Chamfer distance": "chamfer", "IoU": "iou", "F-score": "f_score"}
-    _print_table(["figure", "value"], [[label, f"{result[key]:.4f}"] for label, key in scores.items()])
+    _print_table(["figure", "value"], *([label, f"{result[key]:.4f}"] for label, key in scores.items()))
     open_meshes = [name for name, closed in result["closed"].items() if not closed]
     if open_meshes:
         click.echo(f"not closed: {', '.join(open_meshes)}; what is inside of it is a guess")
@@ -71,7 +73,7 @@ def image_to_mesh(
     from rich.progress import MofNCompleteColumn, Progress
 
     from gen3d_training.eval_image_to_mesh import eval_image_to_mesh
-    from gen3d_training.scores import failures, table
+    from gen3d_training.scores import FIGURES, failures, table
 
     output = output or Path("runs", "-".join(["eval", Path(recipe).stem, *([profile] if profile else [])]))
     with Progress(*Progress.get_default_columns(), MofNCompleteColumn(), console=Console(stderr=True)) as bar:
@@ -86,12 +88,54 @@ def image_to_mesh(
     if as_json:
         _print_json(result)
         return
-    header, *rows = table(result)
-    _print_table(header, rows)
+    for figure in FIGURES:
+        _print_table(*table(result, figure))
     for line in failures(result):
         click.echo(f"failed: {line}")
     _print_protocol(result["protocol"])
     click.echo(f"{output / 'results.json'}, {output / 'results.md'}")
+
+
+@eval_.command("views")
+@click.argument("dataset", type=click.Path(path_type=Path))
+@click.option("--weights", default="mini", show_default=True, help="Name or folder.")
+@click.option("--prior", default="zero123", show_default=True, help="The kind of prior that loads them.")
+@click.option("--objects", default=60, show_default=True, type=click.IntRange(1), help="How many, spread over all.")
+@click.option("--only", type=click.Path(path_type=Path), help="Take the names in this file: JSON, or one a line.")
+@click.option("--samples", default=4, show_default=True, type=click.IntRange(1, 64), help="Of each view.")
+@click.option("--steps", default=25, show_default=True, type=click.IntRange(1, 1000), help="Of the sampler.")
+@click.option("--cfg-scale", default=3.0, show_default=True, type=click.FloatRange(0), help="Guidance scale.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def views(
+    dataset: Path,
+    *,
+    weights: str,
+    prior: str,
+    objects: int,
+    only: Path | None,
+    samples: int,
+    steps: int,
+    cfg_scale: float,
+    as_json: bool,
+) -> None:
+    """Measure the novel views of a prior on the rendered objects of DATASET.
+
+    Name objects that its training did not see with --only.
+    """
+    from gen3d_training.ddim import Sampling
+    from gen3d_training.eval_views import eval_views
+
+    with redirect_stdout(sys.stderr):  # progress is no result
+        result = eval_views(dataset, weights, prior, objects, only, samples, Sampling(steps, cfg_scale))
+    if as_json:
+        _print_json(result)
+        return
+    rows = [
+        [kind.replace("_", " "), f"{psnr:.2f}", f"{result['ssim'][kind]:.3f}"] for kind, psnr in result["psnr"].items()
+    ]
+    _print_table([f"{result['objects']} objects", "PSNR dB", "SSIM"], *rows)
+    click.echo(f"mean of samples over the better baseline: {result['margin']:+.2f} dB")
+    _print_protocol(result["protocol"])
 
 
 def _print_json(result: dict[str, Any]) -> None:
@@ -100,11 +144,12 @@ def _print_json(result: dict[str, Any]) -> None:
     click.echo(json.dumps(result, indent=1, default=str))
 
 
-def _print_table(header: list[str], rows: list[list[str]]) -> None:
+def _print_table(header: list[str], *rows: list[str]) -> None:
     from rich.console import Console
     from rich.table import Table
 
     table = Table(*header)
+    table.columns[0].overflow = "fold"
     for column in table.columns[1:]:
         column.justify = "right"
     for row in rows:

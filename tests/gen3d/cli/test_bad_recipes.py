@@ -242,6 +242,7 @@ def test_overrides_raise_only_messages(tmp_path: Path, key: str, value: str) -> 
     only_gen3d_errors(tmp_path, core_toys.STAGED.encode(), core_plugins(), [f"{key}={value}"], None)
 
 
+@pytest.mark.timeout(400)  # it imports every backend there is, for the first time
 @settings(SETTINGS, max_examples=15)
 @given(st.data())
 def test_mutated_shipped_recipes_raise_only_messages(tmp_path: Path, shipped: Plugins, data: st.DataObject) -> None:

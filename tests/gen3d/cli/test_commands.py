@@ -78,6 +78,7 @@ def test_describe_helps_with_spelling(gen3d: Any, arguments: tuple[str, ...], hi
     assert hint in answer.err
 
 
+@pytest.mark.timeout(400)  # it imports every backend there is, for the first time
 def test_every_component_of_this_repository_can_be_described(gen3d: Any) -> None:
     from gen3d.build import parameters
     from gen3d.plugins import installed
