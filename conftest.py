@@ -2,7 +2,8 @@
 
 import os
 
-os.environ.setdefault("OMP_NUM_THREADS", "2")  # before torch is imported: more threads than cores only wait
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported; the tests run in two processes
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # tests never download
 
 from pathlib import Path

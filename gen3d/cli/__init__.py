@@ -2,6 +2,7 @@
 
 import ast
 import importlib.util
+import os
 import sys
 from collections.abc import Callable
 from importlib.metadata import EntryPoint, entry_points
@@ -10,6 +11,9 @@ from pathlib import Path
 import click
 
 from gen3d.errors import Gen3dError, OutOfMemory, Unavailable
+
+# Before torch is imported: its threads would otherwise spin at every barrier, which is slow where a core is shared.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 CORE = ("run", "export", "recipes", "plugins", "describe", "doctor", "new-plugin")
 """One file of this package each; all other commands are plugins' entry points."""
