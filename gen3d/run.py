@@ -180,7 +180,7 @@ def numbers(losses: dict[str, Tensor], signals: dict[str, Signal], weights: dict
     """The weighted terms as numbers, with one transfer from the device; a signal's own "value" replaces its loss."""
     if not losses:
         return {}
-    shown = [
+    shown = [  # adding 0 * loss lets a loss that is not finite show, whatever its value says
         weights[name] * torch.as_tensor(signals[name].log["value"], device=loss.device) + 0 * loss
         if "value" in signals[name].log
         else loss
