@@ -49,7 +49,8 @@ def _write(networks: Networks, folder: Path, about: dict[str, Any]) -> None:
     projection.mkdir()
     weights = {f"projection.{name}": value.half() for name, value in networks.projection.state_dict().items()}
     save_file(weights, projection / _WEIGHTS)
-    _write_json(projection / "config.json", {"_class_name": "CCProjection", "pose": settings.pose})
+    posing = {"_class_name": "CCProjection", "pose": settings.pose, "epipolar": settings.epipolar}
+    _write_json(projection / "config.json", posing)
     index = {
         "_class_name": "Zero1to3StableDiffusionPipeline",
         "unet": ["diffusers", "UNet2DConditionModel"],

@@ -15,6 +15,7 @@ from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 from gen3d.errors import BadInput, Unavailable
 from gen3d_zero123.codecs import Autoencoder, Codec, PixelRearrange
 from gen3d_zero123.encoders import ClipEncoder, PatchEncoder, PictureEncoder
+from gen3d_zero123.epipolar import epipolar_channels
 from gen3d_zero123.files import fill, read_config, read_tensors
 from gen3d_zero123.networks import Networks, Settings
 from gen3d_zero123.pose import POSE_WIDTH, PoseDialect
@@ -41,15 +42,15 @@ def load(folder: Path, name: str, pose: PoseDialect | None = None) -> Networks:
         load_codec(folder / "vae"),
         load_encoder(folder / "image_encoder"),
     )
-    _check_channels(unet, codec, folder / "unet")
-    projection, stated = load_projection(folder)
+    projection, stated, points = load_projection(folder)
+    _check_channels(unet, codec, points, folder / "unet")
     dialect: PoseDialect = pose or stated or ("polar" if "stable" in name else "radius")
     width = (unet.config["cross_attention_dim"], encoder.width + POSE_WIDTH[dialect])
     if tuple(projection.weight.shape) != width:
         found = "x".join(map(str, projection.weight.shape))
         cause = f"the pose projection is {found}; these networks and the pose {dialect!r} need {width[0]}x{width[1]}"
         raise BadInput(cause, place=str(folder), remedy="set the prior's pose to the one it was trained with")
-    return Networks(unet, codec, encoder, projection, _settings(folder / "scheduler", dialect))
+    return Networks(unet, codec, encoder, projection, _settings(folder / "scheduler", dialect, points))
 
 
 def load_unet(folder: Path) -> UNet2DConditionModel:
@@ -86,8 +87,8 @@ def load_encoder(folder: Path) -> PictureEncoder:
     return ClipEncoder(clip)
 
 
-def load_projection(folder: Path) -> tuple[nn.Linear, PoseDialect | None]:
-    """The pose projection, by any of its names, and the dialect that its folder states, if it does."""
+def load_projection(folder: Path) -> tuple[nn.Linear, PoseDialect | None, int]:
+    """The pose projection, by any of its names, the dialect that its folder states, if it does, and `epipolar`."""
     place = next((folder / name for name in _PROJECTIONS if (folder / name).is_dir()), None)
     if place is None:
         cause = "has no pose projection (cc_projection or clip_camera_projection)"
@@ -102,13 +103,16 @@ def load_projection(folder: Path) -> tuple[nn.Linear, PoseDialect | None]:
     weight, bias = (tensors[f"{found}.{name}"].float() for name in ("weight", "bias"))
     projection = nn.Linear(weight.shape[1], weight.shape[0], device="meta")
     fill(projection, {"weight": weight, "bias": bias}, path)
-    stated = read_config(place).get("pose") if (place / "config.json").is_file() else None
+    config = read_config(place) if (place / "config.json").is_file() else {}
+    stated, points = config.get("pose"), config.get("epipolar", 0)
     if stated is not None and stated not in POSE_WIDTH:
         raise BadInput(f"pose {stated!r} is not known", place=str(place), remedy=f"known are {', '.join(POSE_WIDTH)}")
-    return projection, stated
+    if not isinstance(points, int) or points < 0:
+        raise BadInput(f"epipolar is {points!r}", place=str(place), remedy="it is a number of points, 0 for none")
+    return projection, stated, points
 
 
-def _settings(folder: Path, pose: PoseDialect) -> Settings:
+def _settings(folder: Path, pose: PoseDialect, points: int) -> Settings:
     config = read_config(folder, "scheduler_config.json")
     shape = config.get("beta_schedule", "scaled_linear")
     if shape != "scaled_linear":
@@ -117,11 +121,11 @@ def _settings(folder: Path, pose: PoseDialect) -> Settings:
     if prediction not in ("epsilon", "v_prediction", "sample"):
         raise BadInput(f"prediction_type {prediction!r} is not known", place=str(folder), remedy="epsilon is usual")
     bounds = (config.get("beta_start", 0.00085), config.get("beta_end", 0.012), config.get("num_train_timesteps", 1000))
-    return Settings(pose, prediction, *bounds)
+    return Settings(pose, prediction, *bounds, epipolar=points)
 
 
-def _check_channels(unet: UNet2DConditionModel, codec: Codec, folder: Path) -> None:
-    have, want = unet.config["in_channels"], 2 * codec.channels
+def _check_channels(unet: UNet2DConditionModel, codec: Codec, points: int, folder: Path) -> None:
+    have, want = unet.config["in_channels"], 2 * codec.channels + epipolar_channels(points)
     if have != want:
         cause = f"conv_in has {have} input channels; a Zero-1-to-3 has {want}: noisy latent and input picture"
         remedy = "a plain Stable Diffusion model cannot be used here; give view-conditioned weights such as zero123-xl"

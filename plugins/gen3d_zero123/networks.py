@@ -8,9 +8,11 @@ from diffusers import UNet2DConditionModel
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from gen3d.cameras import Cameras
 from gen3d.diffusion import NoiseSchedule, PredictionType
 from gen3d_zero123.codecs import Codec
 from gen3d_zero123.encoders import PictureEncoder
+from gen3d_zero123.epipolar import epipolar_features
 from gen3d_zero123.pose import PoseDialect
 
 
@@ -24,6 +26,7 @@ class Settings:
         beta_start: of the scaled-linear schedule.
         beta_end: of the scaled-linear schedule.
         timesteps: of the schedule.
+        epipolar: points along each pixel's ray that are looked up in the input picture; published: none.
     """
 
     pose: PoseDialect = "radius"
@@ -31,6 +34,7 @@ class Settings:
     beta_start: float = 0.00085
     beta_end: float = 0.012
     timesteps: int = 1000
+    epipolar: int = 0
 
     def schedule(self) -> NoiseSchedule:
         """The noise schedule."""
@@ -77,11 +81,24 @@ class Networks(nn.Module):
         projected: Tensor = self.projection(posed)
         return projected
 
+    def condition_latent(
+        self,
+        latent: Float[Tensor, "batch channels rows columns"],
+        pictures: Float[Tensor, "batch 3 height width"],
+        sources: Cameras,
+        targets: Cameras,
+    ) -> Float[Tensor, "batch all_channels rows columns"]:
+        """What stands beside the noisy latent: the picture's, and what each pixel's ray meets in the picture."""
+        points = self.settings.epipolar
+        if not points:
+            return latent
+        return torch.cat([latent, epipolar_features(pictures, sources, targets, points, latent.shape[-1])], dim=1)
+
     def forward(
         self,
         noisy: Float[Tensor, "batch channels height width"],
         t: Int[Tensor, " batch"],
-        latent: Float[Tensor, "batch channels height width"],
+        latent: Float[Tensor, "batch condition height width"],
         context: Float[Tensor, "batch tokens context"],
         pose: Float[Tensor, "batch components"],
     ) -> Float[Tensor, "batch channels height width"]:

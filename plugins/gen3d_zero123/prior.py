@@ -1,7 +1,7 @@
 """The prior `zero123`: a frozen network that knows how an object looks from elsewhere, given one picture of it."""
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -44,7 +44,7 @@ class Zero123(Prior):
         self.weights, self.pose, self.null = weights, pose, unconditional
         self.schedule = NoiseSchedule.scaled_linear()
         self._networks: list[Networks] = []  # in a list, so that no checkpoint ever holds them
-        self._seen: list[tuple[Tensor, Tensor, Cameras]] = []
+        self._seen: list[_Seen] = []
 
     @property
     def networks(self) -> Networks:
@@ -72,15 +72,16 @@ class Zero123(Prior):
         self.schedule = networks.settings.schedule().to(networks.projection.weight.device)
 
     @torch.no_grad()
-    def _look(self, source: Source) -> tuple[Tensor, Tensor, Cameras]:
-        """Tokens and unscaled condition latent of a picture: computed once, whatever the views."""
+    def _look(self, source: Source) -> "_Seen":
+        """What of a picture is computed once, whatever the views."""
         networks = self.networks
         picture = _signed(source[0][None], networks.picture_size)
-        return networks.encoder(picture), networks.codec.encode(picture), source[1].to(picture.device)
+        camera = source[1].to(picture.device)
+        return _Seen(picture, networks.encoder(picture), networks.codec.encode(picture), camera)
 
     @torch.no_grad()
     def condition(self, cameras: Cameras, sources: Sequence[object] | None = None) -> Condition:
-        """The tokens with each view's pose, projected; the picture's latent; the pose.
+        """The tokens with each view's pose, projected; the picture's latent, with its epipolar features; the pose.
 
         Args:
             cameras: the views to make.
@@ -90,15 +91,15 @@ class Zero123(Prior):
         if not seen:
             remedy = "add inputs.image=photo.png"
             raise BadInput("the zero123 prior needs a picture of the object", place="inputs.image", remedy=remedy)
-        count = len(cameras)
-        tokens, latent = (torch.cat([row[i] for row in seen]) for i in range(2))  # type: ignore[misc]
-        taken = concatenate([row[2] for row in seen])
-        pose = relative_pose(cameras.to(tokens.device), taken, self.networks.settings.pose)
-        context = self.networks.context(tokens.expand(count, -1, -1), pose)
-        null = torch.zeros_like(context)
-        if self.null == "trained":
-            null = self.networks.context(torch.zeros_like(tokens).expand(count, -1, -1), pose)
-        return Condition({"context": context, "latent": latent.expand(count, -1, -1, -1), "pose": pose, "null": null})
+        rows, networks = [*seen] * (len(cameras) if len(seen) == 1 else 1), self.networks
+        pictures, tokens, latent = (torch.cat(parts) for parts in list(zip(*rows, strict=True))[:3])
+        taken, cameras = concatenate([row.camera for row in rows]), cameras.to(tokens.device)
+        pose = relative_pose(cameras, taken, networks.settings.pose)
+        context, null = networks.context(tokens, pose), networks.context(torch.zeros_like(tokens), pose)
+        latent = networks.condition_latent(latent, pictures, taken, cameras)
+        if self.null == "zeros":
+            null = torch.zeros_like(context)
+        return Condition({"context": context, "latent": latent, "pose": pose, "null": null})
 
     def encode(self, images: Float[Tensor, "batch rows columns 3"]) -> Latents:
         """Scaled latents of pictures of any size; a learned autoencoder's posterior mode."""
@@ -140,6 +141,15 @@ class Zero123(Prior):
         if name == "conditional":
             return rows["latent"], rows["context"], rows["pose"]
         return torch.zeros_like(rows["latent"]), rows["null"], torch.zeros_like(rows["pose"])
+
+
+class _Seen(NamedTuple):
+    """A picture in [-1, 1], its tokens, its unscaled latent, and the camera that took it: a row of each."""
+
+    picture: Tensor
+    tokens: Tensor
+    latent: Tensor
+    camera: Cameras
 
 
 def _load(weights: str, pose: PoseDialect | None, device: torch.device) -> Networks:

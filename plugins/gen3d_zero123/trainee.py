@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from gen3d.cameras import Cameras
 from gen3d_zero123.codecs import PixelRearrange
 from gen3d_zero123.encoders import PatchEncoder
+from gen3d_zero123.epipolar import epipolar_channels
 from gen3d_zero123.layout import save
 from gen3d_zero123.networks import Networks, Null, Settings
 from gen3d_zero123.pose import POSE_WIDTH, PoseDialect, relative_pose
@@ -37,6 +38,7 @@ class Trainee(nn.Module):
         layers: residual blocks a level.
         patch: side of the picture encoder's patches, pixels.
         pose: components of the pose vector.
+        epipolar: points along each pixel's ray that are looked up in the input picture.
         seed: of the initial weights.
         drop: probability of each of three drops: tokens alone, condition latent alone, both (section 3.3: 5 % each).
         unconditional: what dropped tokens become. "zeros" trains the very null that inference uses.
@@ -51,17 +53,17 @@ class Trainee(nn.Module):
         layers: int = 1,
         patch: int = 8,
         pose: PoseDialect = "radius_and_polar",
+        epipolar: int = 8,
         seed: int = 0,
         drop: float = 0.05,
         unconditional: Null = "zeros",
     ) -> None:
         super().__init__()
-        settings = Settings(pose, "sample", *_BETAS)
+        settings = Settings(pose, "sample", *_BETAS, epipolar=epipolar)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.networks = _networks(settings, size, block, channels, layers, patch)
         self.drop, self.null, self.schedule = drop, unconditional, settings.schedule()
-        self.networks.unet.to(memory_format=torch.channels_last)
 
     @property
     def picture_size(self) -> int:
@@ -90,6 +92,7 @@ class Trainee(nn.Module):
         count, nets = len(images), self.networks
         clean, latent = (nets.codec.encode(_signed(batch)) for batch in (images, pictures))
         clean = clean * nets.codec.scaling
+        latent = nets.condition_latent(latent, _signed(pictures), sources, targets)
         noise = torch.randn(clean.shape, generator=rng)
         # Rather late ones: in early ones the noise hides nothing that the pose would have to tell.
         t = (len(self.schedule) * torch.rand(count, generator=rng).sqrt()).long()
@@ -124,7 +127,7 @@ def _networks(
     deep, width, pose = len(channels) - 1, channels[-1], POSE_WIDTH[settings.pose]
     unet = UNet2DConditionModel(
         sample_size=size // block,
-        in_channels=2 * codec.channels,
+        in_channels=2 * codec.channels + epipolar_channels(settings.epipolar),
         out_channels=codec.channels,
         block_out_channels=channels,
         layers_per_block=layers,

@@ -87,7 +87,7 @@ def test_initial_weights_come_from_the_seed_alone() -> None:
 
 def test_pose_steers_the_view() -> None:
     """The pose reaches the output beside the tokens: with the tokens' pose columns at zero it still matters."""
-    trainee = _trainee()
+    trainee = _trainee(epipolar=0)
     nets = trainee.networks.requires_grad_(requires_grad=False)
     nets.projection.weight[:, -5:] = 0
     noisy, latent = torch.zeros(2, 48, 4, 4), torch.zeros(2, 48, 4, 4)
