@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 KINDS = ("representation", "renderer", "guidance", "prior", "objective", "optimizer", "exporter")
 
+_MISSPELT = 0.8
+"""Likeness from which a name is a slip of the pen rather than something else: two letters swapped in five."""
+
 Target = type | str
 """A class, or "module:Class" to import it when it is first needed."""
 
@@ -57,7 +60,7 @@ class Registry:
             raise Gen3dError(f"{component.kind} {component.name!r} is already registered by plugin {taken.plugin!r}")
 
     def component(self, kind: str, name: str, place: str = "") -> Component:
-        """Find one. Raises BadInput with suggestions, or Unavailable where a broken plugin may be the reason."""
+        """Find one. Raises BadInput for a misspelt name, or Unavailable where a broken plugin may be the reason."""
         found = self.components.get((kind, name))
         if found:
             return found
@@ -66,7 +69,9 @@ class Registry:
         remedy = did_you_mean(name, self.names(kind))
         if self.failed:
             broken = "; ".join(f"plugin {plugin!r} failed to load: {error}" for plugin, error in self.failed.items())
-            raise Unavailable(f"unknown {kind} {name!r}", place=place, remedy=f"{remedy}\n  {broken}")
+            remedy = f"{remedy}\n  {broken}"
+        if self.failed and not close_match(name, self.names(kind), _MISSPELT):
+            raise Unavailable(f"unknown {kind} {name!r}", place=place, remedy=remedy)
         raise BadInput(f"unknown {kind} {name!r}", place=place, remedy=remedy)
 
     def names(self, kind: str) -> list[str]:
@@ -119,6 +124,11 @@ class Registrar:
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """A remedy for a misspelt word."""
     known = sorted(known)
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    close = close_match(word, known)
     listing = f"known are: {', '.join(known)}" if known else "none are known"
-    return f"did you mean {close[0]!r}? {listing}" if close else listing
+    return f"did you mean {close!r}? {listing}" if close else listing
+
+
+def close_match(word: str, known: Iterable[str], likeness: float = 0.5) -> str | None:
+    """What a misspelt word may have meant: the most alike, if it is at least so much alike (difflib's ratio)."""
+    return next(iter(difflib.get_close_matches(word, known, n=1, cutoff=likeness)), None)

@@ -124,8 +124,7 @@ class Run:
     def warn(self, message: str) -> None:
         """Keep a remark for the person, and for run.json."""
         self.warnings.append(message)
-        self.files.record["warnings"] = self.warnings
-        self.files.log("warning", message=message)
+        self.files.warn(self.warnings)
 
     def notify(self, hook: str, **arguments: object) -> None:
         """Tell the observers."""

@@ -74,6 +74,12 @@ class RunDirectory:
         with (self.path / "events.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
 
+    def warn(self, messages: list[str]) -> None:
+        """Record all remarks so far, at once: observers may still have some when the run has ended."""
+        self.record["warnings"] = messages
+        self.log("warning", message=messages[-1])
+        self._write_record()
+
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Time a stage and record that it is done."""

@@ -1,5 +1,6 @@
 """Plugins: found, loaded, and kept from harming the tool where they are broken."""
 
+import json
 import sys
 from collections.abc import Iterator
 from importlib.metadata import EntryPoint
@@ -196,6 +197,21 @@ def test_an_observer_that_fails_is_told_of_once_and_muted(tmp_path: Path) -> Non
     assert run.warnings == ["plugin 'bad' failed in step_finished and is muted: OSError: disk full"]
     assert good.finished is None
     assert not hasattr(bad, "finished")
+
+
+def test_what_fails_when_the_run_has_ended_is_recorded_too(tmp_path: Path) -> None:
+    class Last:
+        @hookimpl
+        def run_finished(self) -> None:
+            raise OSError("disk full")
+
+    plugins = core_plugins()
+    plugins.load("last", "1", Last)
+    run = toy_run(tmp_path, plugins=plugins)
+    run.start()
+    record = json.loads((run.directory / "run.json").read_text())
+    assert record["status"] == "done"
+    assert record["warnings"] == ["plugin 'last' failed in run_finished and is muted: OSError: disk full"]
 
 
 def test_hooks_fire_in_order_with_what_they_promise(tmp_path: Path) -> None:

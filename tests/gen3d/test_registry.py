@@ -54,6 +54,8 @@ def test_an_unknown_name_may_be_a_broken_plugins(registry: Registry) -> None:
         Unavailable, match=r"unknown objective 'vsd'(.|\n)*plugin 'vsd' failed to load: ImportError: no peft"
     ):
         registry.component("objective", "vsd")
+    with pytest.raises(BadInput, match=r"did you mean 'zero123'(.|\n)*plugin 'vsd' failed to load"):
+        registry.component("prior", "zero132")
 
 
 @pytest.mark.parametrize(
