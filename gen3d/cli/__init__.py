@@ -3,6 +3,7 @@
 import ast
 import importlib.util
 import os
+import signal
 import sys
 from collections.abc import Callable
 from importlib.metadata import EntryPoint, entry_points
@@ -85,6 +86,7 @@ def cli() -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; a Gen3dError becomes one message and its exit code, never a traceback."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # who is told to stop saves what he has, as after Ctrl-C
     sys.exit(guarded(lambda: cli.main(args=arguments, prog_name="gen3d", standalone_mode=False)))
 
 

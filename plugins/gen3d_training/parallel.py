@@ -4,6 +4,7 @@ A thread that the system holds up stalls the others at each of the thousands of 
 its end, where the gradients meet.
 """
 
+import signal
 import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -42,10 +43,22 @@ def run(work: Callable[[], None], workers: int) -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         meeting = (Path(folder) / "meeting").as_uri()
-        spawn(_join, (work, workers, meeting), nprocs=workers)
+        processes = spawn(_join, (work, workers, meeting), nprocs=workers, join=False)
+        try:
+            while not processes.join():
+                pass
+        except KeyboardInterrupt:
+            for process in processes.processes:
+                process.terminate()
+            for process in processes.processes:
+                process.join()  # it saves
+            raise
 
 
 def _join(index: int, work: Callable[[], None], workers: int, meeting: str) -> None:
+    # The first process says when to stop: Ctrl-C reaches all of them, a signal to it alone does not.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     torch.set_num_threads(1)
     distributed.init_process_group("gloo", init_method=meeting, rank=index, world_size=workers)
     try:

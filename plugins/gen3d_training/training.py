@@ -127,16 +127,19 @@ class Training:
 
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Let Ctrl-C wait, so that no state is saved that is half one step's and half the next one's."""
+    """Let signals wait, so that no state is saved that is half one step's and half the next one's."""
     waiting: list[tuple[int, FrameType | None]] = []
+    before: dict[int, Any] = {}
     try:
-        before = signal.signal(signal.SIGINT, lambda *call: waiting.append(call))
-    except ValueError:  # not the main thread, where no Ctrl-C arrives
-        before = None
+        for number in (signal.SIGINT, signal.SIGTERM):
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                before[number] = signal.signal(number, lambda *call: waiting.append(call))
+    except ValueError:  # not the main thread, where no signal arrives
+        pass
     try:
         yield
     finally:
-        if before is not None:
-            signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
     if waiting:
         raise KeyboardInterrupt

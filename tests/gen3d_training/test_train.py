@@ -4,8 +4,11 @@ import json
 import math
 import os
 import signal
+import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from threading import Thread
 
 import pytest
 import torch
@@ -165,11 +168,29 @@ def _meet(folder: Path) -> None:
 
 
 def test_processes_share_their_gradients(tmp_path: Path) -> None:
-    from functools import partial
-
     parallel.run(partial(_meet, tmp_path), 2)
     for rank in range(2):
         assert torch.equal(torch.load(tmp_path / f"{rank}.pt"), torch.full((2, 3), 1.5))
+
+
+def _wait_to_be_stopped(folder: Path) -> None:
+    try:
+        (folder / f"{parallel.rank()}.begun").touch()
+        time.sleep(60)
+    except KeyboardInterrupt:
+        (folder / f"{parallel.rank()}.saved").touch()
+
+
+def test_a_stop_of_the_first_process_lets_the_others_save(tmp_path: Path) -> None:
+    def stop() -> None:
+        while len(list(tmp_path.glob("*.begun"))) < 2:
+            time.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    Thread(target=stop, daemon=True).start()
+    with pytest.raises(KeyboardInterrupt):
+        parallel.run(partial(_wait_to_be_stopped, tmp_path), 2)
+    assert len(list(tmp_path.glob("*.saved"))) == 2
 
 
 def test_fixed_views_hold_the_farthest(views: Path) -> None:

@@ -1,6 +1,8 @@
 """Small whole parts for tests of the core, as a plugin: of a test's own Plugins, or through GEN3D_PLUGINS."""
 
 import json
+import os
+import signal
 import sys
 from pathlib import Path
 from typing import Literal
@@ -105,7 +107,10 @@ class Trouble(Guidance):
     """
 
     def __init__(
-        self, kind: Literal["loss", "gradient", "constant", "interrupt", "memory"], first: int = 0, last: int = 10**6
+        self,
+        kind: Literal["loss", "gradient", "constant", "interrupt", "terminate", "memory"],
+        first: int = 0,
+        last: int = 10**6,
     ) -> None:
         super().__init__()
         self.kind, self.first, self.last = kind, first, last
@@ -117,6 +122,8 @@ class Trouble(Guidance):
             return Signal(zero)
         if self.kind == "interrupt":
             raise KeyboardInterrupt
+        if self.kind == "terminate":
+            os.kill(os.getpid(), signal.SIGTERM)
         if self.kind == "memory":
             torch.empty(10**15)
         if self.kind == "constant":

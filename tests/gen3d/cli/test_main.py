@@ -130,12 +130,13 @@ def test_a_plugins_command_that_cannot_be_loaded_is_named_and_spoils_no_help(
         assert answer.err.startswith(f"error: plugin shop_{name}: the command {name!r} cannot be loaded: {error}")
 
 
-def test_ctrl_c_exits_with_130(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["interrupt", "terminate"])
+def test_ctrl_c_and_a_request_to_stop_exit_with_130(tmp_path: Path, kind: str) -> None:
     import core_toys
 
     recipe = core_toys.write_recipe(tmp_path)
     environment = {**os.environ, "GEN3D_PLUGINS": core_toys.__file__}
-    stop = "guidance.stop={type: trouble, kind: interrupt}"
+    stop = f"guidance.stop={{type: trouble, kind: {kind}}}"
     answer = program("run", str(recipe), stop, f"output={tmp_path / 'out'}", env=environment, cwd=tmp_path)
     assert answer.returncode == 130
     assert answer.stderr.endswith("interrupted\n")
