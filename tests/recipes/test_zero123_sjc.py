@@ -89,7 +89,8 @@ def test_the_colour_stage_fits_what_the_latents_decode_to(full: Run) -> None:
 @pytest.mark.timeout(300)
 def test_the_mini_profile_runs_on_the_embedded_weights(tmp_path: Path) -> None:
     overrides = [PICTURE, f"output={tmp_path / 'run'}", "stages.shape.steps=15", *SMALL_EXPORT]
-    run = Run(Recipe.load(RECIPE, [*overrides, "stages.shape.representation.resolution=24"], "mini"))
+    overrides += ["stages.shape.representation.resolution=24", "guidance.input_view.weight=1000"]
+    run = Run(Recipe.load(RECIPE, overrides, "mini"))
     run.start()
     terms = events(run, "shape", "input_view")
     assert terms[-1] < 0.8 * terms[0]
