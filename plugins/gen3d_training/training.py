@@ -129,7 +129,7 @@ class Training:
 def _uninterrupted() -> Iterator[None]:
     """Let signals wait, so that no state is saved that is half one step's and half the next one's."""
     waiting: list[tuple[int, FrameType | None]] = []
-    before: dict[int, Any] = {}
+    before: dict[signal.Signals, Any] = {}
     try:
         for number in (signal.SIGINT, signal.SIGTERM):
             if signal.getsignal(number) is not signal.SIG_IGN:
