@@ -5,7 +5,7 @@ import math
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from threading import Thread
@@ -126,6 +126,15 @@ def test_the_rate_warms_up_holds_and_falls_to_nothing(recipe: Callable[..., Path
     assert rates[100] == 0
 
 
+@pytest.fixture
+def _heard() -> Iterator[None]:
+    """Ctrl-C is heard, which a shell's background jobs ignore."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_heard")
 def test_an_interrupt_waits_for_the_step_and_is_saved(
     recipe: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -181,6 +190,7 @@ def _wait_to_be_stopped(folder: Path) -> None:
         (folder / f"{parallel.rank()}.saved").touch()
 
 
+@pytest.mark.usefixtures("_heard")
 def test_a_stop_of_the_first_process_lets_the_others_save(tmp_path: Path) -> None:
     def stop() -> None:
         while len(list(tmp_path.glob("*.begun"))) < 2:
