@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from gen3d.renderer import Renderer as Renderer
     from gen3d.representation import RadianceField as RadianceField
     from gen3d.representation import Representation as Representation
+    from gen3d.representation import Surface as Surface
+    from gen3d.representation import Triangles as Triangles
     from gen3d.schedule import Schedule as Schedule
     from gen3d.views import Samples as Samples
     from gen3d.views import Views as Views
@@ -44,7 +46,7 @@ _HOME = {
     "part": ("Part", "Stage", "Step"),
     "registry": ("Registrar",),
     "renderer": ("Renderer",),
-    "representation": ("RadianceField", "Representation"),
+    "representation": ("RadianceField", "Representation", "Surface", "Triangles"),
     "schedule": ("Schedule",),
     "views": ("Samples", "Views"),
 }

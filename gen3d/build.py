@@ -43,8 +43,11 @@ WORDS: dict[Any, str] = {
     Schedule: "a number or schedule",
 }
 """Types as a reader of recipes would say them."""
-RESERVED = {"guidance": ("weight",)}
-"""Keys that the loop reads, not the component."""
+RESERVED: dict[str, dict[str, tuple[str, str]]] = {
+    "guidance": {"weight": ("a number or schedule, default 1", "factor of the loss; 0 switches the term off")},
+    "representation": {"particles": ("a whole number, default 1", "how many of it; each step is about one of them")},
+}
+"""Keys of a stage's own parts that the loop reads, not the component: type and meaning."""
 
 
 @dataclass(frozen=True)
@@ -78,8 +81,11 @@ def parameters(cls: type) -> dict[str, Parameter]:
     return {p.name: Parameter(p.name, hints.get(p.name, Any), p.default) for p in named}
 
 
-def build_component(kind: str, config: Config, path: Key, registry: Registry) -> Any:
-    """Construct what the map at `path` names by its `type`. Loads no weights."""
+def build_component(kind: str, config: Config, path: Key, registry: Registry, *, nested: bool = False) -> Any:
+    """Construct what the map at `path` names by its `type`. Loads no weights.
+
+    A part that is `nested` in another has no keys that the loop reads.
+    """
     value = _value(config, path)
     if isinstance(value, str):
         value = {"type": value}
@@ -91,7 +97,7 @@ def build_component(kind: str, config: Config, path: Key, registry: Registry) ->
     if not issubclass(cls, BASES[kind]):
         cause = f"{kind} {component.name!r} is a {cls.__name__}, which does not derive from {BASES[kind].__name__}"
         raise Unavailable(cause, place=f"plugin {component.plugin}", remedy="the plugin is at fault: update it")
-    skip = ("type", *RESERVED.get(kind, ()))
+    skip = ("type", *(() if nested else RESERVED.get(kind, ())))
     keys = {key: item for key, item in value.items() if key not in skip}
     return build(cls, keys, config, path, registry, reserved=skip)
 
@@ -132,7 +138,7 @@ def convert(annotation: Any, value: Any, config: Config, path: Key, registry: Re
     if value is None and type(None) in options:
         return None
     if kind := component_kind(annotation):
-        return build_component(kind, config, path, registry)
+        return build_component(kind, config, path, registry, nested=True)
     try:
         if Schedule in options and not (isinstance(value, str) and str in options):
             return Schedule.of(value)

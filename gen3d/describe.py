@@ -25,6 +25,6 @@ def describe(component: Component) -> str:
         default = "required" if parameter.required else f"default {parameter.shown_default}"
         lines.append(f"  {parameter.name}: {type_name(parameter.annotation)}, {default}")
         lines += [f"      {meanings[parameter.name]}"] if parameter.name in meanings else []
-    for key in RESERVED.get(component.kind, ()):
-        lines.append(f"  {key}: a number or schedule, default 1\n      factor of the loss; 0 switches the term off")
+    for key, (type_, meaning) in RESERVED.get(component.kind, {}).items():
+        lines.append(f"  {key}: {type_}\n      {meaning}")
     return "\n".join(lines)

@@ -12,6 +12,7 @@ from gen3d.checkpoint import load_checkpoint
 from gen3d.errors import BadInput
 from gen3d.inputs import Inputs
 from gen3d.part import Stage
+from gen3d.particles import build_object
 from gen3d.plugins import installed
 from gen3d.recipe import Recipe
 from gen3d.stage import defaults
@@ -50,9 +51,7 @@ def load_object(recipe: Recipe, run: Path) -> Representation:
     """The representation of the last stage, as its final checkpoint holds it."""
     name, config = list(recipe.stages.items())[-1]
     config = config.merged(defaults(config))
-    registry = installed().registry
-    representation: Representation = build_component("representation", config, ("representation",), registry)
-    renderer = build_component("renderer", config, ("renderer",), registry)
+    representation, renderer = build_object(config, installed().registry)
     state = load_checkpoint(run / "checkpoints" / f"{name}-final.safetensors")
     cpu = torch.device("cpu")
     stage = Stage(name, 1, int(recipe.get("seed", 0)), cpu, Inputs(), None, representation, renderer, {})
@@ -61,4 +60,4 @@ def load_object(recipe: Recipe, run: Path) -> Representation:
         representation.load_trained_state(state["parts"]["representation"])
     except (KeyError, ValueError) as error:
         raise BadInput(f"the checkpoint does not fit the recipe: {error}", place=str(run)) from error
-    return representation
+    return representation.result

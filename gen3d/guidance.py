@@ -3,7 +3,6 @@
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
 
 import torch
 from jaxtyping import Float, Int
@@ -12,12 +11,20 @@ from torch import Tensor
 from gen3d.cameras import Cameras
 from gen3d.diffusion import NoiseSchedule
 from gen3d.errors import Unsupported
-from gen3d.part import Part, Step
+from gen3d.part import Part, Stage, Step
 from gen3d.views import Views
 
 Latents = Float[Tensor, "batch channels height width"]
 Branches = dict[str, Tensor]
-"""Predicted noise of each branch by name: "conditional", "unconditional", "negative"; each of Latents' shape."""
+"""Predicted noise of each branch by name, each of Latents' shape:
+
+conditional       for the views' own condition
+unconditional     what classifier-free guidance starts from
+negative          for what is not wanted, such as a negative prompt by itself
+perp_neg_0, ...   for Perp-Neg's negatives, as many as `Prior.perp_neg_weights` has columns
+adapter           conditional, by the network with its adapter, which is told each row's camera
+adapter_null      the same with the cameras left out
+"""
 
 
 @dataclass(frozen=True)
@@ -74,15 +81,20 @@ class Condition:
 
 
 class Adapter(Part):
-    """A trainable twin of a prior's network."""
+    """What makes a trainable twin of a prior's frozen network: VSD learns the score of the rendered views with it.
+
+    `Prior.adapter` makes one, and that prior's `predict` is who applies it. Whoever asked for it trains what its
+    `param_groups` name, with an optimizer of its own, and has its `trained_state` checkpointed. A new one changes
+    nothing: the branch "adapter" starts as what the frozen network predicts.
+    """
 
 
 class Prior(Part):
     """A frozen diffusion model: it predicts noise for each branch, always as epsilon, unmixed."""
 
     schedule: NoiseSchedule
-    branches: ClassVar[frozenset[str]] = frozenset({"conditional", "unconditional"})
-    """The branches it can predict."""
+    branches: frozenset[str] = frozenset({"conditional", "unconditional"})
+    """The branches it can predict, known when it is constructed; with an adapter also adapter and adapter_null."""
 
     @abstractmethod
     def condition(self, cameras: Cameras, sources: Sequence[object] | None = None) -> Condition:
@@ -105,10 +117,28 @@ class Prior(Part):
         branches: Sequence[str],
         adapter: Adapter | None = None,
     ) -> Branches:
-        """Predicted noise for each named branch in one batched network call; float32."""
+        """Predicted noise for each named branch in one batched network call; float32.
 
-    def adapter(self, rank: int) -> Adapter:
-        """A trainable twin for VSD. Raises Unsupported where there is none."""
+        All rows of a branch stand together, so that a row's prediction never depends on the other rows. Only the
+        branches adapter and adapter_null have a gradient, where gradients are enabled, and only by the adapter's
+        parameters. `gen3d.lora` does this for networks with attention.
+        """
+
+    def perp_neg_weights(self, condition: Condition) -> Float[Tensor, "batch negatives"] | None:
+        """Weights (not positive) of the branches perp_neg_0, perp_neg_1, ... for each row of the condition.
+
+        They and what the branches need travel in the condition's tensors, whose rows are the views'. None (the
+        default) means that guidance is plain. Objectives mix with `gen3d.diffusion.perp_neg` where there are weights.
+        """
+        return None
+
+    def adapter(self, rank: int, rng: torch.Generator) -> Adapter:
+        """A new adapter for VSD, on the network's device; called after `bind`. Raises Unsupported without one.
+
+        Args:
+            rank: of the changes to each layer.
+            rng: of its initial weights, on the CPU.
+        """
         raise Unsupported(f"{type(self).__name__} has no adapter of rank {rank}")
 
 
@@ -128,8 +158,11 @@ class Residual:
 class Objective(Part):
     """SDS, SJC, VSD, ...: turns a prior's predictions into a gradient on the latents."""
 
-    branches: ClassVar[frozenset[str]] = frozenset({"conditional", "unconditional"})
+    branches: frozenset[str] = frozenset({"conditional", "unconditional"})
     """The branches it asks of a prior; a prior without one of them is refused when the recipe loads."""
+
+    def pair(self, prior: Prior, stage: Stage) -> None:
+        """Called once a stage, when both are bound: make what depends on the prior, such as its adapter."""
 
     @abstractmethod
     def residual(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from abc import ABC
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
@@ -71,6 +72,7 @@ class Stage:
         guidance: the terms, by their names in the recipe.
         previous: the object that the stage before left; None in the first.
         shared: frozen networks by what identifies them; lives as long as the run.
+        warn: takes remarks for the person who runs this.
     """
 
     name: str
@@ -84,6 +86,7 @@ class Stage:
     guidance: dict[str, Guidance]
     previous: Representation | None = None
     shared: dict[Hashable, Any] = field(default_factory=dict)
+    warn: Callable[[str], None] = logging.getLogger("gen3d").warning
     _references: dict[int, Cameras] = field(default_factory=dict)
 
     def share(self, key: Hashable, load: Callable[[], T]) -> T:
@@ -102,6 +105,10 @@ class Stage:
             raise BadInput("this recipe needs a picture", place="inputs.image", remedy="add inputs.image=photo.png")
         size = size or self.reference.height
         return self._references.setdefault(size, self.reference.resized(size))
+
+    def is_reference(self, cameras: Cameras) -> bool:
+        """Whether these are the input picture's, at any size: what is random about a drawing is not for them."""
+        return any(cameras is known for known in (self.reference, *self._references.values()))
 
     def step(self, index: int) -> Step:
         """The context of one iteration."""

@@ -108,18 +108,19 @@ class Run:
             guidance=parts.guidance,
             previous=self.objects.get(parts.source or ""),
             shared=self.shared,
+            warn=self.warn,
         )
         if self.stage.reference is not None:
             self.stage.reference = self.stage.reference.to(self.device)
         parts.bind(self.stage)
         with self.files.stage(parts.name):
             optimise(self, parts)
-        self.objects[parts.name] = parts.representation
+        self.objects[parts.name] = parts.representation.result
 
     def export(self) -> None:
         """Write the last stage's object as the recipe's `export` says."""
         if self.exporter is not None:
-            self.outputs = self.exporter.export(self.stages[-1].representation, self.directory / "asset")
+            self.outputs = self.exporter.export(self.stages[-1].representation.result, self.directory / "asset")
 
     def warn(self, message: str) -> None:
         """Keep a remark for the person, and for run.json."""

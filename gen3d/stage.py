@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from gen3d.build import build, build_component
 from gen3d.camera_sampler import CameraSampler
 from gen3d.errors import Unsupported
+from gen3d.particles import build_object
 from gen3d.schedule import Schedule
 
 if TYPE_CHECKING:
@@ -92,8 +93,7 @@ def build_stage(name: str, config: Config, registry: Registry) -> StageParts:
             weights[key] = _weight(config, key, spec)
     if not guidance:
         raise config.error(("guidance",), "there is no guidance", "add a term that says what the object should be")
-    representation = build_component("representation", config, ("representation",), registry)
-    renderer = build_component("renderer", config, ("renderer",), registry)
+    representation, renderer = build_object(config, registry)
     optimizer = build_component("optimizer", config, ("optimizer",), registry)
     source = config.values.get("from")
     steps = config.values["steps"]

@@ -1,19 +1,20 @@
 """Priors whose score is known exactly, so that an objective can be held to a formula without any weights."""
 
 import math
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
 from gen3d.cameras import Cameras
 from gen3d.diffusion import NoiseSchedule
 from gen3d.errors import Unsupported
 from gen3d.guidance import Adapter, Branches, Condition, Latents, Prior
 
-Mean = float | Float[Tensor, "channels height width"]
+Mean = float | Float[Tensor, "*channels_height_width"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,12 +24,12 @@ class Mixture:
     Args:
         weights: of the components; they add up to 1.
         means: of the components, numbers or latents without the batch axis.
-        stds: standard deviations of the components.
+        stds: standard deviations of the components; 0 is a point.
     """
 
     weights: Sequence[float]
     means: Sequence[Mean]
-    stds: Sequence[float]
+    stds: Sequence[float | Float[Tensor, ""]]
 
     def noise(
         self,
@@ -50,6 +51,40 @@ class Mixture:
         return sigma * (shares * torch.stack(scores)).sum(dim=0)
 
 
+class ClosedFormAdapter(Adapter):
+    """Says what the adapter's branches of a closed-form prior predict, whatever the cameras."""
+
+    @abstractmethod
+    def noise(
+        self, noisy: Latents, alpha: Float[Tensor, "batch 1 1 1"], sigma: Float[Tensor, "batch 1 1 1"]
+    ) -> Latents:
+        """Predicted noise, given the amplitudes of signal and noise."""
+
+
+class MixtureAdapter(ClosedFormAdapter):
+    """Means and standard deviations of a mixture that are learnt: VSD's network for a prior in closed form.
+
+    Args:
+        mixture: what it starts as.
+    """
+
+    def __init__(self, mixture: Mixture) -> None:
+        super().__init__()
+        self.weights = mixture.weights
+        self.means = nn.ParameterList(torch.as_tensor(mean).clone() for mean in mixture.means)
+        self.logs = nn.ParameterList(torch.as_tensor(std).log() for std in mixture.stds)
+
+    def param_groups(self) -> dict[str, list[nn.Parameter]]:
+        """`means` and `logs` (of standard deviations)."""
+        return {"means": list(self.means), "logs": list(self.logs)}
+
+    def noise(
+        self, noisy: Latents, alpha: Float[Tensor, "batch 1 1 1"], sigma: Float[Tensor, "batch 1 1 1"]
+    ) -> Latents:
+        """Exact for the mixture as it is now."""
+        return Mixture(self.weights, [*self.means], [log.exp() for log in self.logs]).noise(noisy, alpha, sigma)
+
+
 class MixturePrior(Prior):
     """A diffusion model of a mixture of Gaussians, with its exact predictions. Latents are the picture itself.
 
@@ -58,8 +93,11 @@ class MixturePrior(Prior):
         means: of the components: numbers, or pictures as "channels height width".
         stds: standard deviations of the components.
         unconditional: what the unconditional branch models; default: the same distribution.
+        negative: what the negative branch models; default: there is none.
         schedule: the noise schedule; default: Stable Diffusion's. One in float64 makes everything float64.
     """
+
+    mixtures: dict[str, Mixture]
 
     def __init__(
         self,
@@ -68,11 +106,15 @@ class MixturePrior(Prior):
         stds: Sequence[float],
         *,
         unconditional: Mixture | None = None,
+        negative: Mixture | None = None,
         schedule: NoiseSchedule | None = None,
     ) -> None:
         super().__init__()
         conditional = Mixture(weights, means, stds)
         self.mixtures = {"conditional": conditional, "unconditional": unconditional or conditional}
+        if negative:
+            self.mixtures["negative"] = negative
+        self.branches = frozenset({*self.mixtures, "adapter", "adapter_null"})
         self.schedule = schedule or NoiseSchedule.scaled_linear()
 
     def condition(self, cameras: Cameras, sources: Sequence[object] | None = None) -> Condition:
@@ -99,9 +141,16 @@ class MixturePrior(Prior):
         branches: Sequence[str],
         adapter: Adapter | None = None,
     ) -> Branches:
-        """The exact noise of each branch."""
+        """The exact noise of each branch; an adapter's is what the adapter says."""
+        known: dict[str, Mixture | ClosedFormAdapter] = {**self.mixtures}
+        if isinstance(adapter, ClosedFormAdapter):
+            known |= {"adapter": adapter, "adapter_null": adapter}
         alpha, sigma = self.schedule.alpha(t), self.schedule.sigma(t)
-        return {branch: self.mixtures[branch].noise(noisy, alpha, sigma) for branch in branches}
+        return {branch: known[branch].noise(noisy, alpha, sigma) for branch in branches}
+
+    def adapter(self, rank: int, rng: torch.Generator) -> Adapter:
+        """The conditional mixture, to be trained; neither of the arguments matters."""
+        return MixtureAdapter(self.mixtures["conditional"])
 
 
 class GaussianPrior(MixturePrior):
@@ -114,6 +163,7 @@ class GaussianPrior(MixturePrior):
         std: its standard deviation.
         null_mean: of the unconditional distribution; default: the same.
         null_std: its standard deviation; default: the same.
+        negative: as in MixturePrior.
         schedule: as in MixturePrior.
     """
 
@@ -124,7 +174,8 @@ class GaussianPrior(MixturePrior):
         *,
         null_mean: Mean | None = None,
         null_std: float | None = None,
+        negative: Mixture | None = None,
         schedule: NoiseSchedule | None = None,
     ) -> None:
         null = Mixture([1.0], [mean if null_mean is None else null_mean], [std if null_std is None else null_std])
-        super().__init__([1.0], [mean], [std], unconditional=null, schedule=schedule)
+        super().__init__([1.0], [mean], [std], unconditional=null, negative=negative, schedule=schedule)

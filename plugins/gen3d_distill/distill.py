@@ -1,10 +1,9 @@
 """Guidance by a frozen diffusion model: what an objective makes of a prior's predictions, as a loss on the views."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
-from jaxtyping import Int
-from torch import Tensor, nn
+from torch import nn
 
 from gen3d.errors import BadInput, Unsupported
 from gen3d.guidance import Condition, Guidance, Latents, Objective, Prior, Signal
@@ -12,6 +11,7 @@ from gen3d.part import Stage, Step
 from gen3d.representation import RadianceField
 from gen3d.schedule import Schedule
 from gen3d.views import Views
+from gen3d_distill.timesteps import Law, timesteps
 
 
 class Distill(Guidance):
@@ -25,7 +25,9 @@ class Distill(Guidance):
         prior: the frozen diffusion model.
         objective: what turns its predictions into a gradient.
         t_min: lowest timestep, as a share of the prior's schedule; may change over the stage.
-        t_max: highest timestep, likewise. Integers in between are drawn uniformly, one for each view.
+        t_max: highest timestep, likewise.
+        timesteps: uniform draws an integer from t_min to t_max for each view; the others fall over the stage, one for
+            all views: square_root from t_max to t_min (HiFA), dream_time by DreamTime's weights.
         picture: what the prior sees, the rendered image or the normals as colours.
 
     Raises:
@@ -38,6 +40,7 @@ class Distill(Guidance):
         objective: Objective,
         t_min: Schedule | float = 0.02,
         t_max: Schedule | float = 0.98,
+        timesteps: Law = "uniform",
         picture: Literal["image", "normal"] = "image",
     ) -> None:
         super().__init__()
@@ -49,12 +52,12 @@ class Distill(Guidance):
                 remedy="choose another objective, or another prior",
             )
         self.prior, self.objective, self.picture = prior, objective, picture
-        self.t_min, self.t_max = Schedule.of(t_min), Schedule.of(t_max)
+        self.t_min, self.t_max, self.law = Schedule.of(t_min), Schedule.of(t_max), timesteps
         self.needs = frozenset({picture})
         self._seen: tuple[Latents, Condition] | None = None
 
     def bind(self, stage: Stage) -> None:
-        """Bind both halves.
+        """Bind both halves, and make them a pair.
 
         Raises:
             BadInput: the range of timesteps is empty at some step.
@@ -65,6 +68,7 @@ class Distill(Guidance):
         for role, part in self._halves().items():
             part.name = f"{self.name}.{role}"
             part.bind(stage)
+        self.objective.pair(self.prior, stage)
         self._check_channels(stage)
 
     def at(self, step: Step) -> None:
@@ -77,13 +81,27 @@ class Distill(Guidance):
         halves = self._halves().items()
         return {f"{role}.{name}": group for role, part in halves for name, group in part.param_groups().items()}
 
+    def trained_state(self) -> dict[str, Any]:
+        """Those of both halves, as "prior.NAME" and "objective.NAME"."""
+        halves = self._halves().items()
+        return {f"{role}.{name}": value for role, part in halves for name, value in part.trained_state().items()}
+
+    def load_trained_state(self, state: dict[str, Any]) -> None:
+        """Give each half its own."""
+        for role, part in self._halves().items():
+            prefix = f"{role}."
+            part.load_trained_state(
+                {name.removeprefix(prefix): v for name, v in state.items() if name.startswith(prefix)}
+            )
+
     def forward(self, step: Step, *views: Views) -> Signal:
         """The residual on the first views' latents as a loss."""
         latents = self._latents(views[0])
         clean = latents.detach()
         with torch.no_grad():
             condition = self.prior.condition(views[0].cameras)
-            t = self._timesteps(step, len(latents)).to(latents.device)
+            size, (low, high) = len(self.prior.schedule), self._range(step)
+            t = timesteps(self.law, low, high, size, len(latents), step, f"{self.name}.t").to(latents.device)
             noise = step.randn(f"{self.name}.noise", *latents.shape)
             residual = self.objective.residual(self.prior, clean, t, condition, noise, step)
         self._seen = clean, condition
@@ -132,8 +150,3 @@ class Distill(Guidance):
                 remedy="they are shares of the prior's schedule: 0 <= t_min <= t_max <= 1",
             )
         return low, high
-
-    def _timesteps(self, step: Step, count: int) -> Int[Tensor, " views"]:
-        last = len(self.prior.schedule) - 1
-        low, high = (min(round(share * (last + 1)), last) for share in self._range(step))
-        return torch.randint(low, high + 1, (count,), generator=step.rng(f"{self.name}.t"))

@@ -1,15 +1,16 @@
 """Score Distillation Sampling (Poole et al. 2022, DreamFusion, equation 3)."""
 
-from jaxtyping import Int
-from torch import Tensor
+from typing import final
 
-from gen3d.guidance import Condition, Latents, Objective, Prior, Residual
+from gen3d.guidance import Latents
 from gen3d.part import Step
 from gen3d.schedule import Schedule
-from gen3d_distill.guided import Weighting, guided_noise, weight
+from gen3d_distill.score_distillation import Sample, ScoreDistillation
+from gen3d_distill.weighting import Weighting
 
 
-class SDS(Objective):
+@final
+class SDS(ScoreDistillation):
     """w(t) (eps_hat(x_t; y, t) - eps): pulls latents towards what one guided denoising step makes of them.
 
     Args:
@@ -18,19 +19,9 @@ class SDS(Objective):
     """
 
     def __init__(self, cfg_scale: Schedule | float = 100.0, weighting: Weighting = "sigma_squared") -> None:
-        super().__init__()
-        self.cfg_scale, self.weighting = Schedule.of(cfg_scale), weighting
+        super().__init__(weighting)
+        self.cfg_scale = Schedule.of(cfg_scale)
 
-    def residual(
-        self,
-        prior: Prior,
-        latents: Latents,
-        t: Int[Tensor, " batch"],
-        condition: Condition,
-        noise: Latents,
-        step: Step,
-    ) -> Residual:
-        """The formula above."""
-        noisy = prior.schedule.add_noise(latents, noise, t)
-        eps = guided_noise(prior, noisy, t, condition, self.cfg_scale(step.index, step.total))
-        return Residual(weight(prior.schedule, t, self.weighting) * (eps - noise))
+    def delta(self, sample: Sample, step: Step) -> Latents:
+        """eps_hat - eps."""
+        return sample.noised().scores().guided(self.cfg_scale(step.index, step.total)) - sample.noise

@@ -1,20 +1,21 @@
 """Score Jacobian Chaining (Wang et al. 2022): Perturb-and-Average Scoring of rendered latents."""
 
-from jaxtyping import Int
-from torch import Tensor
+from typing import final
 
-from gen3d.guidance import Condition, Latents, Objective, Prior, Residual
+from gen3d.guidance import Latents
 from gen3d.part import Step
 from gen3d.schedule import Schedule
-from gen3d_distill.guided import guided_noise
+from gen3d_distill.score_distillation import Sample, ScoreDistillation
 
 
-class SJC(Objective):
+@final
+class SJC(ScoreDistillation):
     """The denoiser's score at perturbed latents, averaged over perturbations, one per view and step.
 
     A rendered y is not noisy, so the denoiser D is asked about z = y + sigma n (variance exploding: sigma is the
-    ratio of the noise amplitude to the signal's). The score (D(z; sigma) - z) / sigma^2 has the mean of
-    (D(z; sigma) - y) / sigma^2, because n has none (equations 15 and 16). Weighted with sigma, its negative is
+    ratio of the noise amplitude to the signal's), which its network sees as z / sqrt(1 + sigma^2) = x_t. The score
+    (D(z; sigma) - z) / sigma^2 has the mean of (D(z; sigma) - y) / sigma^2, because n has none (equations 15 and 16).
+    Weighted with sigma, its negative is, with D = z - sigma eps_hat,
 
         (z - D) / sigma = eps_hat      and      (y - D) / sigma = eps_hat - n,
 
@@ -26,22 +27,10 @@ class SJC(Objective):
     """
 
     def __init__(self, cfg_scale: Schedule | float = 100.0, *, variance_reduced: bool = True) -> None:
-        super().__init__()
+        super().__init__("one")
         self.cfg_scale, self.variance_reduced = Schedule.of(cfg_scale), variance_reduced
 
-    def residual(
-        self,
-        prior: Prior,
-        latents: Latents,
-        t: Int[Tensor, " batch"],
-        condition: Condition,
-        noise: Latents,
-        step: Step,
-    ) -> Residual:
+    def delta(self, sample: Sample, step: Step) -> Latents:
         """Minus sigma times the perturbed score."""
-        sigma = prior.schedule.sigma(t) / prior.schedule.alpha(t)
-        perturbed = latents + sigma * noise
-        network_input = perturbed / (1 + sigma.square()).sqrt()  # = alpha y + (noise amplitude) n
-        eps = guided_noise(prior, network_input, t, condition, self.cfg_scale(step.index, step.total))
-        denoised = perturbed - sigma * eps
-        return Residual(((latents if self.variance_reduced else perturbed) - denoised) / sigma)
+        eps = sample.noised().scores().guided(self.cfg_scale(step.index, step.total))
+        return eps - sample.noise if self.variance_reduced else eps

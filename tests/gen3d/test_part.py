@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from gen3d import Part
 from gen3d.errors import BadInput
 from gen3d.part import frozen
-from gen3d.testing import toy_stage
+from gen3d.testing import toy_cameras, toy_stage
 
 
 class Grid(Part):
@@ -79,6 +79,14 @@ def test_the_camera_of_the_picture_is_one_object_a_size() -> None:
     assert stage.reference_at(32) is stage.reference_at(32)
     assert stage.reference_at(32).width == 32
     assert stage.reference_at() is stage.reference
+
+
+def test_the_camera_of_the_picture_is_told_from_others() -> None:
+    stage = toy_stage({})
+    assert stage.reference is not None
+    assert stage.is_reference(stage.reference)
+    assert stage.is_reference(stage.reference_at(32))
+    assert not stage.is_reference(toy_cameras())
 
 
 def test_without_a_picture_there_is_no_camera_of_it() -> None:

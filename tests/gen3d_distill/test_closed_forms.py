@@ -5,46 +5,19 @@ whole distribution of the gradient. Everything is float64.
 """
 
 import itertools
-from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from gen3d.diffusion import NoiseSchedule
-from gen3d.guidance import Objective, Prior
-from gen3d.part import Step
+from gen3d.guidance import Objective
 from gen3d.testing import GaussianPrior, Mixture, MixturePrior, toy_cameras
 from gen3d_distill.sds import SDS
 from gen3d_distill.sjc import SJC
+from quadrature import NODES, STEP, moments
 
-STEP = Step(0, 1)
-NODES, SHARES = (torch.from_numpy(a) for a in np.polynomial.hermite_e.hermegauss(100))
-SHARES /= SHARES.sum()
 UNGUIDED = [SDS(cfg_scale=1.0, weighting="one"), SJC(cfg_scale=1.0)]
-
-
-@pytest.fixture(scope="module")
-def golden() -> dict[str, Tensor]:
-    with np.load(Path(__file__).parents[1] / "golden" / "sds_vsd" / "closed_forms.npz") as arrays:
-        return {name: torch.from_numpy(arrays[name]) for name in arrays.files}
-
-
-@pytest.fixture(scope="module")
-def schedule(golden: dict[str, Tensor]) -> NoiseSchedule:
-    return NoiseSchedule(golden["alphas_cumprod"])
-
-
-def moments(objective: Objective, prior: Prior, t: Tensor, theta: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation over the noise of the residual at theta, as (timesteps, thetas)."""
-    shape = (len(t), 1, len(theta), len(NODES))
-    latents = theta[:, None].expand(shape)
-    condition = prior.condition(toy_cameras(len(t)))
-    residual = objective.residual(prior, latents, t, condition, NODES.expand(shape), STEP).gradient[:, 0]
-    mean = (SHARES * residual).sum(dim=-1)
-    variance = (SHARES * (residual - mean[..., None]).square()).sum(dim=-1)
-    return mean, variance.sqrt()
 
 
 def gaussian(golden: dict[str, Tensor], schedule: NoiseSchedule) -> tuple[GaussianPrior, Tensor, Tensor]:

@@ -15,9 +15,9 @@ from gen3d.schedule import Schedule
 from gen3d.testing import GaussianPrior, ToyField, ToyRenderer, check_guidance, toy_cameras, toy_stage
 from gen3d.views import Space, Views
 from gen3d_distill.distill import Distill
-from gen3d_distill.guided import Weighting, weight
 from gen3d_distill.sds import SDS
 from gen3d_distill.sjc import SJC
+from gen3d_distill.weighting import Weighting, weight
 
 STEP = Step(3, 10)
 

@@ -1,63 +1,14 @@
-"""SDS and SJC against the gradients that published codes gave on the same inputs, and batches without cross-talk."""
+"""SDS, SJC and Perp-Neg against the gradients that published codes gave on the same inputs."""
 
-from collections.abc import Callable, Sequence
-from pathlib import Path
-
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from gen3d.cameras import Cameras
-from gen3d.diffusion import NoiseSchedule
-from gen3d.guidance import Adapter, Branches, Condition, Objective, Prior
-from gen3d.part import Step
-from gen3d_distill.guided import Weighting
+from gen3d.guidance import Condition
 from gen3d_distill.sds import SDS
 from gen3d_distill.sjc import SJC
-
-GOLDEN = Path(__file__).parents[1] / "golden"
-STEP = Step(0, 1)
-Network = Callable[[Tensor, Tensor, Tensor], Tensor]
-
-
-def read(name: str) -> dict[str, Tensor]:
-    with np.load(GOLDEN / name) as arrays:
-        return {key: torch.from_numpy(arrays[key]) for key in arrays.files}
-
-
-class NetworkPrior(Prior):
-    """eps(x, t, e) of a given function; a condition holds each row's embedding for both branches."""
-
-    def __init__(self, alpha_bar: Tensor, network: Network) -> None:
-        super().__init__()
-        self.schedule, self.network = NoiseSchedule(alpha_bar), network
-
-    def condition(self, cameras: Cameras, sources: Sequence[object] | None = None) -> Condition:
-        raise NotImplementedError
-
-    def encode(self, images: Tensor) -> Tensor:
-        raise NotImplementedError
-
-    def decode(self, latents: Tensor) -> Tensor:
-        raise NotImplementedError
-
-    def predict(
-        self, noisy: Tensor, t: Tensor, condition: Condition, branches: Sequence[str], adapter: Adapter | None = None
-    ) -> Branches:
-        return {branch: self.network(noisy, t, condition.tensors[branch]) for branch in branches}
-
-
-class Case:
-    """A prior and the inputs of the published run, with any of its rows in any order."""
-
-    def __init__(self, prior: Prior, condition: Condition, latents: Tensor, noise: Tensor, t: Tensor) -> None:
-        self.prior, self.condition, self.latents, self.noise, self.t = prior, condition, latents, noise, t
-
-    def gradient(self, objective: Objective, rows: Sequence[int] = ()) -> Tensor:
-        i = torch.tensor(rows or range(len(self.t)))
-        arguments = (self.latents[i], self.t[i], self.condition[i], self.noise[i], STEP)
-        return objective.residual(self.prior, *arguments).gradient
+from gen3d_distill.weighting import Weighting
+from network_prior import Case, Network, NetworkPrior, read, toy_network
 
 
 @pytest.fixture(scope="module")
@@ -67,16 +18,15 @@ def sds() -> dict[str, Tensor]:
 
 @pytest.fixture(scope="module")
 def threestudio(sds: dict[str, Tensor]) -> Case:
-    i, j = torch.arange(8, dtype=torch.float64)[:, None], torch.arange(8, dtype=torch.float64)
-
-    def network(x: Tensor, t: Tensor, embedding: Tensor) -> Tensor:
-        t, e = t[:, None, None, None].to(x), embedding[:, :, None, None]
-        mixed = torch.einsum("cd,bdij->bcij", sds["toy_M"], x)
-        return (0.3 + 0.0005 * t) * x + mixed + torch.tanh(e * x) + 0.5 * e + 0.2 * torch.cos(0.01 * t + i - 0.5 * j)
-
     conditional, unconditional = sds["ts_text_embeddings"].split(3)
     condition = Condition({"conditional": conditional, "unconditional": unconditional})
-    return Case(NetworkPrior(sds["alphas_cumprod"], network), condition, sds["latents"], sds["noise"], sds["t"])
+    return Case(
+        NetworkPrior(sds["alphas_cumprod"], toy_network(sds["toy_M"])),
+        condition,
+        sds["latents"],
+        sds["noise"],
+        sds["t"],
+    )
 
 
 @pytest.mark.parametrize(("omega", "key"), [(100.0, "s100"), (7.5, "s7p5")])
@@ -102,6 +52,31 @@ def test_sds_is_stable_dreamfusions(threestudio: Case, sds: dict[str, Tensor], s
 def test_sjc_is_threestudios(threestudio: Case, sds: dict[str, Tensor], reduced: bool, key: str) -> None:
     gradient = threestudio.gradient(SJC(101.0, variance_reduced=reduced))
     torch.testing.assert_close(gradient, sds[f"ts_sjc_grad_{key}_s100"], rtol=1e-10, atol=1e-10)
+
+
+def with_negatives(case: Case, embeddings: tuple[Tensor, ...], weights: Tensor) -> Case:
+    names = ("conditional", "unconditional", "perp_neg_0", "perp_neg_1")
+    condition = Condition({**dict(zip(names, embeddings, strict=True)), "perp_neg": weights})
+    return Case(case.prior, condition, case.latents, case.noise, case.t)
+
+
+def test_perp_neg_is_threestudios_one_sample_at_a_time(threestudio: Case, sds: dict[str, Tensor]) -> None:
+    """As a batch it pairs negatives with other samples' latents; ours are each row's own (T17)."""
+    positive, null, negatives = sds["ts_perpneg_embeddings"].split([3, 3, 6])
+    case = with_negatives(threestudio, (positive, null, negatives[::2], negatives[1::2]), sds["ts_perpneg_weights"])
+    gradient = case.gradient(SDS(100.0))
+    torch.testing.assert_close(gradient, sds["ts_perpneg_grad_per_sample"], rtol=1e-11, atol=1e-11)
+    assert (gradient - sds["ts_perpneg_grad_b3_KNOWN_WRONG"]).abs().amax(dim=(1, 2, 3)).gt(1).all()
+    for rows in ([0], [1], [2], [2, 0, 1]):
+        torch.testing.assert_close(case.gradient(SDS(100.0), rows), gradient[rows], rtol=1e-12, atol=1e-12)
+
+
+def test_perp_neg_is_stable_dreamfusions(threestudio: Case, sds: dict[str, Tensor]) -> None:
+    """It averages over the batch."""
+    null, positive, first, second = sds["sdf_perpneg_embeddings_b3"].split(3)
+    weights = sds["sdf_perpneg_weights_b3"][3:].view(2, 3).T
+    gradient = with_negatives(threestudio, (positive, null, first, second), weights).gradient(SDS(100.0)) / 3
+    torch.testing.assert_close(gradient, sds["sdf_perpneg_latents_grad_b3"], rtol=1e-6, atol=1e-6)
 
 
 @pytest.fixture(scope="module")
@@ -136,13 +111,3 @@ def test_sjc_is_zero_1_to_3s(sjc: dict[str, Tensor]) -> None:
     prior = NetworkPrior(sjc["alphas_cumprod"], linear(sjc["zero123_A"], sjc["zero123_B"]))
     case = Case(prior, condition, sjc["zero123_y"], sjc["zero123_noise"], sjc["zero123_t"])
     torch.testing.assert_close(case.gradient(SJC(100.0)), sjc["zero123_grad_var_red"], rtol=1e-5, atol=5e-4)
-
-
-@pytest.mark.parametrize(
-    "objective", [SDS(100.0), SJC(100.0), SJC(100.0, variance_reduced=False)], ids=["sds", "sjc", "sjc_plain"]
-)
-def test_t17_a_sample_does_not_depend_on_the_others(threestudio: Case, objective: Objective) -> None:
-    together = threestudio.gradient(objective)
-    assert torch.equal(threestudio.gradient(objective, [2, 0, 1]), together[[2, 0, 1]])
-    for row in range(3):
-        torch.testing.assert_close(threestudio.gradient(objective, [row]), together[[row]], rtol=1e-12, atol=1e-12)

@@ -20,7 +20,7 @@ def test_cat_prints_a_recipe_as_it_is(gen3d: Any) -> None:
     from gen3d.recipe import find
 
     assert gen3d("recipes", "cat", "zero123_sjc").out == find("zero123_sjc").read_text()
-    answer = gen3d("recipes", "cat", "zero123")
+    answer = gen3d("recipes", "cat", "zero123_sjk")
     assert answer.code == 2
     assert "did you mean 'zero123_sjc'?" in answer.err
 

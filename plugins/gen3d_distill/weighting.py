@@ -1,4 +1,4 @@
-"""What most objectives start from: the prior's guided noise, and weights over timesteps."""
+"""Weights over timesteps, by the names that recipes use."""
 
 from typing import Literal, assert_never
 
@@ -6,16 +6,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from gen3d.diffusion import NoiseSchedule, classifier_free
-from gen3d.guidance import Condition, Latents, Prior
+from gen3d.diffusion import NoiseSchedule
 
 Weighting = Literal["sigma_squared", "one", "alpha_sigma_squared", "inverse_sigma_squared", "sigma_over_alpha"]
-
-
-def guided_noise(prior: Prior, noisy: Latents, t: Int[Tensor, " batch"], condition: Condition, scale: float) -> Latents:
-    """Classifier-free guided prediction e_0 + s (e_y - e_0)."""
-    predicted = prior.predict(noisy, t, condition, ("unconditional", "conditional"))
-    return classifier_free(predicted["unconditional"], predicted["conditional"], scale)
 
 
 def weight(schedule: NoiseSchedule, t: Int[Tensor, " batch"], weighting: Weighting) -> Float[Tensor, "batch 1 1 1"]:
