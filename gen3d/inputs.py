@@ -33,6 +33,8 @@ class Inputs:
         for name, (value, least, most) in bounds.items():
             if not least <= value <= most:
                 raise BadInput(f"{name} is {value:g}", remedy=f"it lies between {least} and {most}")
+        if prompt is not None and not prompt.strip():
+            raise BadInput("prompt is empty", remedy='say what the object is, such as inputs.prompt="a red chair"')
         self.image, self.prompt, self.negative_prompt = image, prompt, negative_prompt
         self.elevation_deg, self.radius, self.fov_deg = elevation_deg, radius, fov_deg
         self._picture: Picture | None = None

@@ -1,4 +1,4 @@
-"""Train a view-conditioned prior on rendered objects: interrupted, it goes on where it was."""
+"""Train a prior on rendered objects: interrupted, it goes on where it was."""
 
 import json
 import time
@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from gen3d.build import build
@@ -17,12 +16,14 @@ from gen3d.errors import BadInput
 from gen3d.plugins import installed
 from gen3d.recipe import find
 from gen3d_training import parallel
+from gen3d_training.captioned import CaptionedViews
+from gen3d_training.captions import Captions
 from gen3d_training.dataset import ViewDataset
-from gen3d_training.ddim import Sampling
+from gen3d_training.figures import of_captions, of_pairs
 from gen3d_training.holdout import held_out
-from gen3d_training.novel_views import PROTOCOL, Figures, novel_views
 from gen3d_training.options import TrainOptions
-from gen3d_training.training import Trainee, Training
+from gen3d_training.pairs import Pairs
+from gen3d_training.training import Reader, Samples, Trainee, Training
 
 _KEYS = ("gen3d", "prior")
 """Recipe keys beside those of TrainOptions."""
@@ -67,7 +68,9 @@ def parts(config: Config) -> tuple[TrainOptions, type[Any], Trainee]:
         raise config.error(("prior",), "a prior is a map with a `type`", "write {type: NAME, ...}")
     prior = registry.component("prior", str(chosen["type"]), config.place(("prior", "type"))).load()
     if not hasattr(prior, "trainee"):
-        raise config.error(("prior", "type"), f"prior {chosen['type']!r} cannot be trained", "zero123 can")
+        raise config.error(
+            ("prior", "type"), f"prior {chosen['type']!r} cannot be trained", "zero123 and stable_diffusion can"
+        )
     keys = {key: value for key, value in chosen.items() if key != "type"}
     trainee: Trainee = build(prior.trainee, keys, config, ("prior",), registry, reserved=("type",))
     return options, prior, trainee
@@ -85,13 +88,21 @@ def _work(config: Config) -> None:
         raise BadInput(
             cause, place=str(options.dataset), remedy="render it again with --size, or change the prior's keys"
         )
+    samples: Samples = Pairs(seen)
+    if isinstance(trainee, Reader):
+        captions = Captions(seen.names)
+        trainee.read(captions.words)
+        samples = CaptionedViews(seen, captions)
     training = Training(trainee, options)
     training.load()
-    _loop(training, seen)
-    if parallel.rank() == 0 and len(unseen):
-        figures = validate(prior(weights=str(training.weights)), unseen, options)
-        Console().print(_table(figures))
-        _log(options.output, {"step": training.step, "psnr": figures.psnr, "ssim": figures.ssim})
+    _loop(training, samples)
+    if parallel.rank() == 0:
+        trained = prior(weights=str(training.weights))
+        if isinstance(trainee, Reader):
+            figures = of_captions(trained, unseen if len(unseen) else seen, options)
+        else:
+            figures = of_pairs(trained, unseen, options) if len(unseen) else {}
+        _log(options.output, {"step": training.step, **figures})
 
 
 def _split(dataset: ViewDataset, options: TrainOptions) -> tuple[ViewDataset, ViewDataset]:
@@ -100,18 +111,10 @@ def _split(dataset: ViewDataset, options: TrainOptions) -> tuple[ViewDataset, Vi
     keep, rest = ([i for i, is_out in enumerate(out) if is_out is wanted] for wanted in (False, True))
     if not keep:
         raise BadInput("nothing is left to train on", place="holdout_packs", remedy="hold out fewer packs")
-    return dataset.subset(keep), dataset.subset(rest)
+    return dataset.subset(keep) if rest else dataset, dataset.subset(rest)  # a whole copy would only take memory
 
 
-def validate(prior: Any, unseen: ViewDataset, options: TrainOptions) -> Figures:
-    """Figures of weights on `validate_objects` of the held-out objects, spread over all of them."""
-    count = min(options.validate_objects, len(unseen))
-    prior.load()
-    chosen = unseen.subset([i * len(unseen) // count for i in range(count)])
-    return novel_views(prior, chosen, Sampling(options.validate_sampling_steps, options.validate_cfg_scale))
-
-
-def _loop(training: Training, dataset: ViewDataset) -> None:
+def _loop(training: Training, samples: Samples) -> None:
     """Train until `steps`, saving every so often and at the end, be it Ctrl-C."""
     options, losses = training.options, []
     options.output.mkdir(parents=True, exist_ok=True)
@@ -119,7 +122,7 @@ def _loop(training: Training, dataset: ViewDataset) -> None:
     try:
         with _progress(options.steps, training.step) as advance:
             while training.step < options.steps:
-                losses.append(training.advance(dataset))
+                losses.append(training.advance(samples))
                 advance(losses[-1])
                 if training.step % options.log_every == 0:
                     speed = len(losses) * options.batch / (time.monotonic() - started)
@@ -145,11 +148,3 @@ def _log(output: Path, entry: dict[str, Any]) -> None:
     if parallel.rank() == 0:
         with (output / "metrics.jsonl").open("a") as file:
             file.write(json.dumps(entry) + "\n")
-
-
-def _table(figures: Figures) -> str:
-    lines = [f"novel views of {figures.objects} held-out objects ({PROTOCOL})", f"{'':18}  PSNR dB   SSIM"]
-    lines += [
-        f"{kind.replace('_', ' '):18}  {figures.psnr[kind]:7.2f}  {figures.ssim[kind]:.3f}" for kind in figures.psnr
-    ]
-    return "\n".join(lines)

@@ -2,7 +2,7 @@
 
 import math
 import signal
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -13,13 +13,10 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from gen3d import rng
-from gen3d.cameras import Cameras
 from gen3d.checkpoint import load_checkpoint, save_checkpoint
 from gen3d.errors import BadInput
-from gen3d_training.dataset import ViewDataset
 from gen3d_training.ema import Ema
 from gen3d_training.options import TrainOptions
-from gen3d_training.pairs import draw_pairs
 from gen3d_training.parallel import average_gradients, rank, world
 
 
@@ -34,16 +31,34 @@ class Trainee(Protocol):
     def named_parameters(self) -> Iterable[tuple[str, nn.Parameter]]:
         """All that is trained."""
 
-    def __call__(
-        self, sources: Cameras, pictures: Tensor, targets: Cameras, images: Tensor, rng: torch.Generator
-    ) -> Tensor:
-        """The loss of making `images` from `pictures` (sRGB in [0, 1])."""
+    def __call__(self, *batch: Any) -> Tensor:
+        """The loss on a batch that `Samples` drew, whose last member is the generator of its noise.
+
+        Pairs: `sources, pictures, targets, images` (cameras, and sRGB in [0, 1]), of making images from pictures.
+        Captioned views, for a `Reader`: `cameras, images, captions`, of making images from captions.
+        """
 
     def param_groups(self) -> dict[str, list[nn.Parameter]]:
         """Parameters by the names that `rates` uses."""
 
     def save(self, folder: Path, **about: Any) -> None:
         """Write weights that the prior loads by the name of the folder."""
+
+
+@runtime_checkable
+class Reader(Trainee, Protocol):
+    """A trainee of captioned views."""
+
+    def read(self, words: Sequence[str]) -> None:
+        """Take the words of all captions, before anything else."""
+
+
+@runtime_checkable
+class Samples(Protocol):
+    """What batches are drawn from."""
+
+    def draw(self, count: int, rng: torch.Generator) -> tuple[Any, ...]:
+        """What the trainee is called with, but for the generator."""
 
 
 class Training:
@@ -68,10 +83,10 @@ class Training:
         """Folder of the averaged weights."""
         return self.options.output / "weights"
 
-    def advance(self, dataset: ViewDataset) -> float:
+    def advance(self, samples: Samples) -> float:
         """One optimizer step; the loss. Batches and noise are functions of the seed, the step and the process."""
         options, draw = self.options, rng.generator(self.options.seed, "train", self.step, rank())
-        batch = draw_pairs(dataset, options.batch // world(), draw)
+        batch = samples.draw(options.batch // world(), draw)
         self.optimizer.zero_grad(set_to_none=True)
         with sdpa_kernel(SDPBackend.MATH):  # on a CPU, flash attention's backward takes a quarter of a step
             with torch.autocast("cpu", torch.bfloat16, enabled=options.precision == "bf16"):

@@ -1,6 +1,6 @@
 """The networks of a Zero-1-to-3, and how one call of the UNet is put together."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
@@ -9,8 +9,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from gen3d.cameras import Cameras
-from gen3d.diffusion import NoiseSchedule, PredictionType
-from gen3d_zero123.codecs import Codec
+from gen3d.weights.codecs import Codec
+from gen3d.weights.folder import Diffusion
 from gen3d_zero123.encoders import PictureEncoder
 from gen3d_zero123.epipolar import epipolar_features
 from gen3d_zero123.pose import PoseDialect
@@ -22,23 +22,13 @@ class Settings:
 
     Args:
         pose: components of the pose vector.
-        prediction: what the UNet's output is.
-        beta_start: of the scaled-linear schedule.
-        beta_end: of the scaled-linear schedule.
-        timesteps: of the schedule.
+        diffusion: the noise schedule, and what the UNet's output is.
         epipolar: points along each pixel's ray that are looked up in the input picture; published: none.
     """
 
     pose: PoseDialect = "radius"
-    prediction: PredictionType = "epsilon"
-    beta_start: float = 0.00085
-    beta_end: float = 0.012
-    timesteps: int = 1000
+    diffusion: Diffusion = field(default_factory=Diffusion)
     epipolar: int = 0
-
-    def schedule(self) -> NoiseSchedule:
-        """The noise schedule."""
-        return NoiseSchedule.scaled_linear(self.beta_start, self.beta_end, self.timesteps)
 
 
 class Networks(nn.Module):

@@ -1,14 +1,8 @@
-"""Where weights are: a folder, a plugin that ships them, or what was fetched before."""
+"""Published weights by name."""
 
-from importlib.metadata import entry_points
-from importlib.util import find_spec
 from pathlib import Path
 
-from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
-
-from gen3d.errors import BadInput, Unavailable
-from gen3d.registry import did_you_mean
+from gen3d.weights import places
 
 HUB = {
     "zero123-xl": "kxic/zero123-xl",
@@ -16,47 +10,9 @@ HUB = {
     "zero123-165000": "kxic/zero123-165000",
     "stable-zero123": "kxic/stable-zero123",
 }
-"""Published weights by short name, and the repositories that hold them in diffusers' layout."""
+"""Repositories that hold published weights in diffusers' layout, by the weights' short name."""
 
 
 def find(name: str) -> Path:
-    """The folder of some weights.
-
-    Args:
-        name: a folder; a plugin that ships weights (`mini`); a short name of HUB; or a repository "owner/name".
-
-    Raises:
-        Unavailable: they are not on this machine; the message says how to fetch them.
-        BadInput: nothing has that name.
-    """
-    shipped = _shipped()
-    if name in shipped:
-        return shipped[name]
-    folder = Path(name).expanduser()
-    if folder.is_dir():
-        return folder
-    repository = HUB.get(name, name)
-    if repository.count("/") != 1 or name.startswith((".", "/", "~")):
-        known = did_you_mean(name, [*HUB, *shipped])
-        raise Unavailable(
-            "no such folder of weights", place=f"weights: {name}", remedy=f"give a folder or a name; {known}"
-        )
-    try:
-        return Path(snapshot_download(repository, local_files_only=True))
-    except LocalEntryNotFoundError as error:
-        remedy = f"fetch them: hf download {repository}   (several GB)\n  or use the embedded ones: weights: mini"
-        raise Unavailable("these weights are not on this machine", place=f"weights: {name}", remedy=remedy) from error
-    except HFValidationError as error:
-        raise BadInput(f"is no name of weights: {error}", place=f"weights: {name}") from error
-
-
-def _shipped() -> dict[str, Path]:
-    """Weights for this prior that installed plugins bring in `weights/zero123`, by the plugin's name."""
-    found = {}
-    for entry in entry_points(group="gen3d"):
-        spec = find_spec(entry.module.partition(".")[0])
-        for root in (spec.submodule_search_locations or ()) if spec else ():
-            folder = Path(root) / "weights" / "zero123"
-            if folder.is_dir():
-                found[entry.name] = folder
-    return found
+    """The folder of some weights: see `gen3d.weights.places.find`."""
+    return places.find(name, "zero123", HUB)

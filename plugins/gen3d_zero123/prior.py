@@ -5,14 +5,15 @@ from typing import ClassVar, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
-from kornia.geometry.transform import resize
 from torch import Tensor
 
 from gen3d.cameras import Cameras, concatenate
 from gen3d.diffusion import NoiseSchedule
 from gen3d.errors import BadInput, Unsupported
 from gen3d.guidance import Adapter, Branches, Condition, Latents, Prior
+from gen3d.lora import ADAPTER_BRANCHES, LoraAdapter, applied
 from gen3d.part import Stage, frozen
+from gen3d.weights.codecs import signed
 from gen3d_zero123.loader import load
 from gen3d_zero123.networks import Networks, Null
 from gen3d_zero123.places import find
@@ -33,6 +34,8 @@ class Zero123(Prior):
         unconditional: the tokens of that branch: zeros after the projection, as published, or the null that the
             published training drops to.
     """
+
+    branches = frozenset({"conditional", "unconditional"}) | ADAPTER_BRANCHES
 
     trainee: ClassVar[type[Trainee]] = Trainee
     """What `gen3d train` trains."""
@@ -69,19 +72,21 @@ class Zero123(Prior):
     def use(self, networks: Networks) -> None:
         """Predict with these networks."""
         self._networks = [networks]
-        self.schedule = networks.settings.schedule().to(networks.projection.weight.device)
+        self.schedule = networks.settings.diffusion.schedule().to(networks.projection.weight.device)
 
     @torch.no_grad()
     def _look(self, source: Source) -> "_Seen":
         """What of a picture is computed once, whatever the views."""
         networks = self.networks
-        picture = _signed(source[0][None], networks.picture_size)
+        picture = signed(source[0][None], networks.picture_size)
         camera = source[1].to(picture.device)
         return _Seen(picture, networks.encoder(picture), networks.codec.encode(picture), camera)
 
     @torch.no_grad()
     def condition(self, cameras: Cameras, sources: Sequence[object] | None = None) -> Condition:
         """The tokens with each view's pose, projected; the picture's latent, with its epipolar features; the pose.
+
+        And each view's `camera`, which an adapter is told.
 
         Args:
             cameras: the views to make.
@@ -99,19 +104,19 @@ class Zero123(Prior):
         latent = networks.condition_latent(latent, pictures, taken, cameras)
         if self.null == "zeros":
             null = torch.zeros_like(context)
-        return Condition({"context": context, "latent": latent, "pose": pose, "null": null})
+        rows_of = {"context": context, "latent": latent, "pose": pose, "null": null}
+        return Condition({**rows_of, "camera": cameras.c2w.flatten(1)})
 
     def encode(self, images: Float[Tensor, "batch rows columns 3"]) -> Latents:
         """Scaled latents of pictures of any size; a learned autoencoder's posterior mode."""
         codec = self.networks.codec
-        return codec.encode(_signed(images, self.networks.picture_size)) * codec.scaling
+        return codec.encode(signed(images, self.networks.picture_size)) * codec.scaling
 
     def decode(self, latents: Latents) -> Float[Tensor, "batch rows columns 3"]:
         """Pictures of scaled latents."""
         codec = self.networks.codec
         return codec.decode(latents / codec.scaling).permute(0, 2, 3, 1) / 2 + 0.5
 
-    @torch.no_grad()
     def predict(
         self,
         noisy: Latents,
@@ -121,9 +126,7 @@ class Zero123(Prior):
         adapter: Adapter | None = None,
     ) -> Branches:
         """Predicted noise of each branch, unconditional first in one batch, as the published sampler has it."""
-        if adapter is not None:
-            raise Unsupported("the zero123 prior has no adapter", remedy="use an objective without one, such as sds")
-        names = sorted(set(branches), reverse=True)  # "unconditional" before "conditional"
+        names = sorted(set(branches), reverse=True)  # "unconditional" before "conditional", the adapter's last
         if unknown := set(names) - self.branches:
             raise Unsupported(
                 f"the zero123 prior has no branch {unknown.pop()!r}", remedy="it sees pictures, not prompts"
@@ -131,16 +134,21 @@ class Zero123(Prior):
         rows = [self._branch(name, condition) for name in names]
         latent, context, pose = (torch.cat(parts) for parts in zip(*rows, strict=True))
         many, times = noisy.repeat(len(names), 1, 1, 1), t.repeat(len(names))
-        output = self.networks(many, times, latent, context, pose).float()
-        epsilon = self.schedule.to_epsilon(output, many, times, self.networks.settings.prediction)
+        with applied(adapter, names, condition):
+            output = self.networks(many, times, latent, context, pose).float()
+        epsilon = self.schedule.to_epsilon(output, many, times, self.networks.settings.diffusion.prediction)
         return dict(zip(names, epsilon.chunk(len(names)), strict=True))
+
+    def adapter(self, rank: int, rng: torch.Generator) -> Adapter:
+        """Low-rank changes to the UNet's attention; its branches are conditional, and told each view's camera."""
+        return LoraAdapter(self.networks.unet, rank, rng)
 
     def _branch(self, name: str, condition: Condition) -> tuple[Tensor, Tensor, Tensor]:
         """Condition latent, context and pose of a branch; both drop together (section 3.3)."""
         rows = condition.tensors
-        if name == "conditional":
-            return rows["latent"], rows["context"], rows["pose"]
-        return torch.zeros_like(rows["latent"]), rows["null"], torch.zeros_like(rows["pose"])
+        if name == "unconditional":
+            return torch.zeros_like(rows["latent"]), rows["null"], torch.zeros_like(rows["pose"])
+        return rows["latent"], rows["context"], rows["pose"]
 
 
 class _Seen(NamedTuple):
@@ -161,12 +169,3 @@ def _load(weights: str, pose: PoseDialect | None, device: torch.device) -> Netwo
             network.to(torch.bfloat16)
     networks.unet.to(memory_format=torch.channels_last)
     return networks
-
-
-def _signed(images: Float[Tensor, "batch height width 3"], size: int) -> Float[Tensor, "batch 3 size size"]:
-    """Channels first in [-1, 1], at the network's picture size; antialiased where that is smaller."""
-    pictures = images.permute(0, 3, 1, 2)
-    if pictures.shape[-2:] != (size, size):
-        smaller = min(pictures.shape[-2:]) > size
-        pictures = resize(pictures, (size, size), interpolation="bilinear", align_corners=False, antialias=smaller)
-    return pictures * 2 - 1

@@ -9,7 +9,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gen3d.cameras import Cameras
-from gen3d_zero123.codecs import PixelRearrange
+from gen3d.weights.codecs import PixelRearrange, signed
+from gen3d.weights.folder import Diffusion
 from gen3d_zero123.encoders import PatchEncoder
 from gen3d_zero123.epipolar import epipolar_channels
 from gen3d_zero123.layout import save
@@ -59,11 +60,11 @@ class Trainee(nn.Module):
         unconditional: Null = "zeros",
     ) -> None:
         super().__init__()
-        settings = Settings(pose, "sample", *_BETAS, epipolar=epipolar)
+        settings = Settings(pose, Diffusion("sample", *_BETAS), epipolar)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.networks = _networks(settings, size, block, channels, layers, patch)
-        self.drop, self.null, self.schedule = drop, unconditional, settings.schedule()
+        self.drop, self.null, self.schedule = drop, unconditional, settings.diffusion.schedule()
 
     @property
     def picture_size(self) -> int:
@@ -90,14 +91,15 @@ class Trainee(nn.Module):
         and would have to be carried through few channels (Li & He 2025, "Back to basics").
         """
         count, nets = len(images), self.networks
-        clean, latent = (nets.codec.encode(_signed(batch)) for batch in (images, pictures))
+        shown, wanted = (signed(batch, self.picture_size) for batch in (pictures, images))
+        clean, latent = nets.codec.encode(wanted), nets.codec.encode(shown)
         clean = clean * nets.codec.scaling
-        latent = nets.condition_latent(latent, _signed(pictures), sources, targets)
+        latent = nets.condition_latent(latent, shown, sources, targets)
         noise = torch.randn(clean.shape, generator=rng)
         # Rather late ones: in early ones the noise hides nothing that the pose would have to tell.
         t = (len(self.schedule) * torch.rand(count, generator=rng).sqrt()).long()
         pose = relative_pose(targets, sources, nets.settings.pose)
-        tokens = nets.encoder(_signed(pictures))
+        tokens = nets.encoder(shown)
         drop_tokens, drop_latent = self._drops(count, rng)
         keep_tokens, keep_latent = ~drop_tokens, ~drop_latent
         if self.null == "trained":
@@ -140,7 +142,3 @@ def _networks(
         projection_class_embeddings_input_dim=pose,
     )
     return Networks(unet, codec, PatchEncoder(size, patch, width), nn.Linear(width + pose, width), settings)
-
-
-def _signed(pictures: Float[Tensor, "batch height width 3"]) -> Float[Tensor, "batch 3 height width"]:
-    return pictures.permute(0, 3, 1, 2) * 2 - 1

@@ -16,7 +16,7 @@ from gen3d.testing import GaussianPrior
 
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted(path for top in ("gen3d", "plugins") for path in (ROOT / top).rglob("*.py"))
-NETWORKS = {"gen3d_zero123", "gen3d_training"}
+NETWORKS = {"gen3d_zero123", "gen3d_stable_diffusion", "gen3d_training"}
 """Plugins that run or train networks."""
 
 

@@ -48,8 +48,8 @@ def test_it_is_found_by_name_and_describes_itself(prior: Zero123) -> None:
     assert find("mini") == FOLDER
     settings = prior.networks.settings
     assert prior.networks.picture_size == 64
-    assert (settings.pose, settings.prediction) == ("radius_and_polar", "sample")
-    assert len(prior.schedule) == settings.timesteps
+    assert (settings.pose, settings.diffusion.prediction) == ("radius_and_polar", "sample")
+    assert len(prior.schedule) == settings.diffusion.timesteps
     assert float(prior.schedule.alpha_bar[-1]) < 1e-3  # it starts from noise alone
 
 

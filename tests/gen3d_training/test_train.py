@@ -22,6 +22,7 @@ from gen3d_training.dataset import ViewDataset
 from gen3d_training.ema import Ema
 from gen3d_training.novel_views import VIEWS, Figures, fixed_views
 from gen3d_training.options import TrainOptions
+from gen3d_training.pairs import Pairs
 from gen3d_training.train import parts, read, train
 from gen3d_training.training import Training
 from small_views import write_views
@@ -62,9 +63,9 @@ def recipe(views: Path, tmp_path: Path) -> Callable[..., Path]:
     return write
 
 
-def _training(path: Path, *overrides: str) -> tuple[Training, ViewDataset]:
+def _training(path: Path, *overrides: str) -> tuple[Training, Pairs]:
     options, _, trainee = parts(read(path, overrides))
-    return Training(trainee, options), ViewDataset.open(options.dataset)
+    return Training(trainee, options), Pairs(ViewDataset.open(options.dataset))
 
 
 def test_a_recipe_is_trained_printed_and_not_trained_twice(
@@ -86,15 +87,15 @@ def test_a_recipe_is_trained_printed_and_not_trained_twice(
 
 def test_going_on_is_the_same_as_never_stopping(recipe: Callable[..., Path], tmp_path: Path) -> None:
     path = recipe()
-    whole, dataset = _training(path)
-    losses = [whole.advance(dataset) for _ in range(4)]
+    whole, pairs = _training(path)
+    losses = [whole.advance(pairs) for _ in range(4)]
     first, _ = _training(path, f"output={tmp_path / 'two'}")
-    parted = [first.advance(dataset) for _ in range(2)]
+    parted = [first.advance(pairs) for _ in range(2)]
     first.save()
     second, _ = _training(path, f"output={tmp_path / 'two'}")
     second.load()
     assert second.step == 2
-    parted += [second.advance(dataset) for _ in range(2)]
+    parted += [second.advance(pairs) for _ in range(2)]
     assert parted == losses
     for name, value in whole.trainee.named_parameters():
         assert torch.equal(value, dict(second.trainee.named_parameters())[name]), name
@@ -110,8 +111,8 @@ def test_another_network_s_training_is_not_gone_on_with(recipe: Callable[..., Pa
 
 
 def test_it_learns_what_it_is_shown(recipe: Callable[..., Path]) -> None:
-    training, dataset = _training(recipe(), "steps=25", "lr=0.005", "decay_share=0.1")
-    losses = [training.advance(dataset) for _ in range(25)]
+    training, pairs = _training(recipe(), "steps=25", "lr=0.005", "decay_share=0.1")
+    losses = [training.advance(pairs) for _ in range(25)]
     assert sum(losses[-5:]) < 0.5 * sum(losses[:5])
 
 

@@ -11,7 +11,6 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from gen3d.cameras import Cameras
-from gen3d_zero123.codecs import PixelRearrange
 from gen3d_zero123.encoders import clip_preprocess
 from gen3d_zero123.pose import relative_pose
 
@@ -52,12 +51,3 @@ def test_published_key_names_and_shapes(part: str) -> None:
             case _:
                 network = CLIPVisionModelWithProjection(CLIPVisionConfig(**config))
     assert {name: list(value.shape) for name, value in network.state_dict().items()} == golden["keys"][part]
-
-
-def test_rearranged_pixels_come_back() -> None:
-    pictures = torch.rand(2, 3, 16, 24, generator=torch.Generator().manual_seed(0))
-    codec = PixelRearrange(4)
-    latents = codec.encode(pictures)
-    assert latents.shape == (2, codec.channels, 4, 6)
-    torch.testing.assert_close(latents[0, :16, 1, 2].reshape(4, 4), pictures[0, 0, 4:8, 8:12])
-    assert torch.equal(codec.decode(latents), pictures)

@@ -31,7 +31,7 @@ def test_every_network_holds_what_was_written(written: Path) -> None:
     networks = load(written, "tiny")
     assert networks.picture_size == SIZE
     assert networks.settings.pose == "radius"
-    assert networks.settings.prediction == "epsilon"
+    assert networks.settings.diffusion.prediction == "epsilon"
     for name, network in (
         ("unet", networks.unet),
         ("vae", networks.codec.vae),

@@ -2,7 +2,7 @@
 
 import json
 import pickle
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +61,29 @@ def _unpickle(path: Path) -> dict[str, Tensor]:
     if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
         raise BadInput("is no map of names to tensors", place=str(path), remedy="save a state_dict with torch.save")
     return content
+
+
+def read_network(folder: Path, make: Callable[[dict[str, Any]], Any]) -> Any:
+    """The network that `make` builds from a folder's configuration, with the folder's tensors.
+
+    Raises Unavailable where a file is missing, BadInput where one is damaged or they do not fit.
+    """
+    config = read_config(folder)
+    return filled(lambda: make(config), folder, *read_tensors(folder))
+
+
+def filled(make: Callable[[], Any], folder: Path, tensors: Mapping[str, Tensor], path: Path) -> Any:
+    """The network that `make` builds, with tensors read from `path`. Raises BadInput where the two do not fit."""
+    try:
+        with torch.device("meta"):
+            network = make()
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        raise BadInput(f"config.json describes no such network: {error}", place=str(folder)) from error
+    fill(network, tensors, path)
+    for module in network.modules():  # the one buffer that no checkpoint holds: CLIP's
+        if isinstance(getattr(module, "position_ids", None), Tensor):
+            module.position_ids = torch.arange(module.position_ids.shape[-1])[None]
+    return network
 
 
 def fill(network: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:

@@ -1,12 +1,19 @@
 """What turns pictures into the latents a network works on: a learned autoencoder, or a rearrangement of pixels."""
 
+from pathlib import Path
 from typing import Any, cast
 
 from diffusers import AutoencoderKL
 from diffusers.configuration_utils import ConfigMixin, register_to_config
 from jaxtyping import Float
+from kornia.geometry.transform import resize
 from torch import Tensor, nn
 from torch.nn.functional import pixel_shuffle, pixel_unshuffle
+
+from gen3d.errors import BadInput
+from gen3d.weights.files import filled, read_config, read_tensors
+
+_OLD_VAE = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
 
 
 class PixelRearrange(nn.Module, ConfigMixin):
@@ -38,7 +45,7 @@ class PixelRearrange(nn.Module, ConfigMixin):
 
 
 class Autoencoder(nn.Module):
-    """A stock AutoencoderKL, with the posterior's mode as the latent (Zero-1-to-3 conditions on it, unscaled).
+    """A stock AutoencoderKL, with the posterior's mode as the latent, unscaled; sampling it would only add noise.
 
     Args:
         vae: the network.
@@ -63,3 +70,41 @@ class Autoencoder(nn.Module):
 
 
 Codec = PixelRearrange | Autoencoder
+
+
+def load_codec(folder: Path) -> Codec:
+    """What the folder's config.json names: AutoencoderKL or PixelRearrange."""
+    config = read_config(folder)
+    kind = config.get("_class_name")
+    if kind == "PixelRearrange":
+        codec: PixelRearrange = PixelRearrange.from_config(config)
+        return codec
+    if kind != "AutoencoderKL":
+        raise BadInput(
+            f"codec {kind!r} is not known", place=str(folder), remedy="known are AutoencoderKL, PixelRearrange"
+        )
+    tensors, path = read_tensors(folder)
+    return Autoencoder(filled(lambda: AutoencoderKL.from_config(config), folder, _modern(tensors), path))
+
+
+def signed(images: Float[Tensor, "batch height width 3"], size: int) -> Float[Tensor, "batch 3 size size"]:
+    """Pictures (sRGB in [0, 1]) as networks see them: channels first in [-1, 1], antialiased where they get smaller."""
+    pictures = images.permute(0, 3, 1, 2)
+    if pictures.shape[-2:] != (size, size):
+        smaller = min(pictures.shape[-2:]) > size
+        pictures = resize(pictures, (size, size), interpolation="bilinear", align_corners=False, antialias=smaller)
+    return pictures * 2 - 1
+
+
+def _modern(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """VAE attention as current diffusers names and shapes it."""
+    result = {}
+    for name, tensor in tensors.items():
+        *head, layer, kind = name.split(".")
+        if "attentions" in head and layer in _OLD_VAE:
+            name = ".".join([*head, _OLD_VAE[layer], kind])  # noqa: PLW2901
+            tensor = tensor.flatten(1) if kind == "weight" else tensor  # noqa: PLW2901
+        elif "attentions" in head and kind == "weight" and tensor.ndim == 4:  # noqa: PLR2004 (a 1x1 convolution)
+            tensor = tensor.flatten(1)  # noqa: PLW2901
+        result[name] = tensor
+    return result

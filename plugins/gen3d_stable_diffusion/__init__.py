@@ -1,0 +1,12 @@
+"""Stable Diffusion 1.x and 2.x: text-conditioned diffusion priors (Rombach et al. 2022), and small embedded relatives.
+
+Loads the published networks with their stock classes, and trains small ones in the same folder layout.
+"""
+
+from gen3d import Registrar, hookimpl
+
+
+@hookimpl
+def register_components(registry: Registrar) -> None:
+    """The prior `stable_diffusion`."""
+    registry.prior("stable_diffusion", "gen3d_stable_diffusion.prior:StableDiffusion")
