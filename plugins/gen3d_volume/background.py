@@ -1,6 +1,7 @@
 """What is behind the object."""
 
 from abc import ABC, abstractmethod
+from itertools import pairwise
 
 import torch
 from jaxtyping import Float
@@ -11,6 +12,7 @@ from gen3d.views import Space
 
 _SOLIDS = {"white": [1.0, 1.0, 1.0], "black": [0.0, 0.0, 0.0]}
 _TEXELS = 4  # published SJC
+_WIDTHS = [9, 16, 16]  # threestudio: harmonics, two hidden layers
 _SIDE = 256  # of the plain picture whose latents become the background
 
 
@@ -91,12 +93,50 @@ class Texture(Background):
         return values.permute(1, 2, 0).view(*directions.shape[:3], -1)
 
 
+class Network(Background):
+    """A small network of the direction, by its spherical harmonics up to the second degree (threestudio).
+
+    So small that it can hold a gradient around the object, and not the object.
+
+    Args:
+        weights: of its layers, which have no biases.
+        space: colours pass through a sigmoid.
+    """
+
+    def __init__(self, weights: list[Tensor], space: Space) -> None:
+        super().__init__()
+        self.weights, self.space = nn.ParameterList(weights), space
+
+    def forward(
+        self, cameras: Cameras, directions: Float[Tensor, "views height width 3"]
+    ) -> Float[Tensor, "views height width channels"]:
+        """The network's answer for the direction of each ray."""
+        *hidden, last = self.weights
+        values = harmonics(directions).to(last.dtype)
+        for weight in hidden:
+            values = nn.functional.linear(values, weight).relu()
+        values = nn.functional.linear(values, last)
+        return values.sigmoid() if self.space == "rgb" else values
+
+
+def harmonics(directions: Float[Tensor, "*rays 3"]) -> Float[Tensor, "*rays 9"]:
+    """Real spherical harmonics of degree 0, 1 and 2, each with the mean square 1 over the sphere."""
+    x, y, z = directions.unbind(-1)
+    first = [3**0.5 * axis for axis in (y, z, x)]
+    mixed = [15**0.5 * product for product in (x * y, y * z, x * z, (x * x - y * y) / 2)]
+    return torch.stack([torch.ones_like(x), *first, *mixed, 5**0.5 * (3 * z * z - 1) / 2], dim=-1)
+
+
 def make_background(spec: str | list[float], field: RadianceField, stage: Stage) -> Background:
     """What a recipe's `background` says, for a field of colours or of latents. Raises BadInput, Unsupported."""
+    stream = rng.generator(stage.seed, stage.name, "volume.background")
     if spec == "texture":
-        stream = rng.generator(stage.seed, stage.name, "volume.background")
         texture = torch.randn(field.channels, _TEXELS, _TEXELS, generator=stream)
         return Texture(texture.to(stage.device), field.space)
+    if spec == "network":
+        shapes = [(after, before) for before, after in pairwise([*_WIDTHS, field.channels])]
+        start = [(2 * torch.rand(shape, generator=stream) - 1) * (6 / shape[1]) ** 0.5 for shape in shapes]  # He 2015
+        return Network([weight.to(stage.device) for weight in start], field.space)
     color = _SOLIDS[spec] if isinstance(spec, str) else spec
     if len(color) != 3 or not all(0 <= value <= 1 for value in color):  # noqa: PLR2004 (red, green, blue)
         raise BadInput(f"background is {color}", place="renderer", remedy="give [red, green, blue], each from 0 to 1")

@@ -11,7 +11,8 @@ from gen3d import RadianceField
 
 BLOCK = 8
 """Samples of a ray that one look at the occupancy can rule out together."""
-_MOST_CELLS = 256  # along one side: their flat index is still exact in float32. Finer fields are surveyed more coarsely
+MOST_CELLS = 256
+"""Along one side: their flat index is still exact in float32. Finer fields are surveyed more coarsely."""
 _POINTS = 1 << 17  # surveyed at a time, so that what they need stays in the cache
 
 
@@ -23,17 +24,18 @@ class Occupancy(nn.Module):
 
     Args:
         field: what is surveyed; its box and its resolution are read here, its density in `survey`.
+        most: cells along one side.
     """
 
     floor: Tensor
     near: Tensor
     bounds: Tensor
 
-    def __init__(self, field: RadianceField) -> None:
+    def __init__(self, field: RadianceField, most: int = MOST_CELLS) -> None:
         super().__init__()
         lower, upper = field.box.tolist()
         extent = [high - low for low, high in zip(lower, upper, strict=True)]
-        self.shape = tuple(min(max(round(length / field.voxel_size), 1), _MOST_CELLS) for length in extent)
+        self.shape = tuple(min(max(round(length / field.voxel_size), 1), most) for length in extent)
         self.lower = lower
         self.cell = [length / cells for length, cells in zip(extent, self.shape, strict=True)]
         device = field.box.device

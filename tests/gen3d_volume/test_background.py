@@ -3,8 +3,10 @@ from collections.abc import Callable, Sequence
 import pytest
 import torch
 
-from gen3d import BadInput, Guidance, Prior, Signal, Stage, Step, Unsupported, Views
+from gen3d import BadInput, Cameras, Guidance, Prior, Schedule, Signal, Stage, Step, Unsupported, Views
 from gen3d.testing import MixturePrior, ToyField, toy_cameras
+from gen3d.views import Space
+from gen3d_volume.background import harmonics
 from gen3d_volume.volume import Volume
 
 Bind = Callable[..., tuple[Volume, Stage]]
@@ -60,6 +62,19 @@ def test_random_colours_now_and_then_while_training(bind: Bind) -> None:
         assert all((renderer(field, toy_cameras(1, 2), stage.step(i), frozenset()).image == 1).all() for i in range(5))
 
 
+def test_random_colours_by_schedule_and_never_behind_the_input_view(bind: Bind) -> None:
+    field = ToyField(radius=-1.0)
+    renderer, stage = bind(field, random_background=Schedule.of({0: 0, 5: 1}))
+    assert stage.reference is not None
+
+    def white(cameras: Cameras, index: int) -> bool:
+        return bool((renderer(field, cameras, stage.step(index), frozenset()).image == 1).all())
+
+    assert [white(toy_cameras(1, 2), index) for index in (0, 4, 5, 9)] == [True, True, False, False]
+    assert white(stage.reference, 5)
+    assert white(stage.reference_at(3), 5)
+
+
 def test_random_colours_are_not_for_latents(bind: Bind) -> None:
     with pytest.raises(Unsupported, match="latents"):
         bind(ToyField(space="latent"), random_background=0.5, background="texture")
@@ -71,3 +86,37 @@ def test_a_texture_of_colours_is_in_range(bind: Bind) -> None:
     assert image.min() >= 0
     assert image.max() <= 1
     assert image.std() > 0.01
+
+
+def test_harmonics_are_orthogonal_over_the_sphere() -> None:
+    directions = torch.nn.functional.normalize(torch.randn(40000, 3, generator=torch.Generator().manual_seed(0)), dim=1)
+    values = harmonics(directions)
+    torch.testing.assert_close(values.T @ values / 40000, torch.eye(9), rtol=0, atol=0.05)
+
+
+@pytest.mark.parametrize("space", ["rgb", "latent"])
+def test_a_network_is_learnt_by_direction(bind: Bind, space: Space) -> None:
+    renderer, stage = bind(field := ToyField(radius=-1.0, space=space), background="network")
+    (weights,) = renderer.param_groups().values()
+    assert list(renderer.param_groups()) == ["background"]
+    optimizer = torch.optim.Adam(weights, lr=0.02)
+    cameras = toy_cameras(4, 6)
+    wanted = 0.5 + 0.4 * cameras.rays()[1]
+    losses = []
+    for _ in range(60):
+        loss = (renderer(field, cameras, stage.step(0), frozenset()).image - wanted).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.1 * losses[0]
+
+
+def test_a_network_starts_from_the_seed(bind: Bind) -> None:
+    fields = [ToyField(radius=-1.0) for _ in range(2)]
+    images = [
+        renderer(field, toy_cameras(), stage.step(0), frozenset()).image
+        for field in fields
+        for renderer, stage in [bind(field, background="network")]
+    ]
+    assert torch.equal(*images)

@@ -10,7 +10,7 @@ from torch import Tensor
 from gen3d import BadInput, Cameras, Renderer, Stage, Step, Views
 from gen3d.cameras import concatenate
 from gen3d.testing import ToyField, toy_cameras
-from gen3d_volume.volume import Volume, normals_of
+from gen3d_volume.volume import Volume
 from gen3d_voxel.voxel import Voxel
 
 Bind = Callable[..., tuple[Volume, Stage]]
@@ -135,18 +135,6 @@ def test_normals_and_samples_only_where_asked(bind: Bind) -> None:
     assert samples.normals is None
 
 
-def test_normals_have_a_gradient_that_turns_them() -> None:
-    field = Voxel(8, "rgb", box=0.5)
-    field.raw_density.copy_(torch.linspace(2, -2, 8)[:, None, None].expand(8, 8, 8))  # falls along x
-    point = torch.tensor([[0.01, 0.02, -0.03]])
-    normal = normals_of(field, point)
-    torch.testing.assert_close(normal, torch.tensor([[1.0, 0, 0]]), rtol=0, atol=1e-3)
-    (gradient,) = torch.autograd.grad(normal[0, 1], field.density_grid)
-    with torch.no_grad():
-        field.density_grid.add_(gradient, alpha=0.1)
-    assert normals_of(field, point)[0, 1] > 0.01
-
-
 def test_chunks_of_rays_do_not_show(bind: Bind) -> None:
     field, cameras = solid(), toy_cameras(2, 12)
     (whole, stage), (chunked, _) = bind(field), bind(field, chunk=50)
@@ -242,7 +230,15 @@ class TestRefreshing:
         assert torch.equal(*pictures)
 
 
-@pytest.mark.parametrize("key", ["step_ratio", "refresh_every", "chunk"])
+def test_a_coarse_occupancy_draws_the_same(bind: Bind) -> None:
+    field, cameras = ToyField(), toy_cameras(1, 16)
+    (fine, stage), (coarse, _) = bind(field), bind(field, occupancy=5)
+    assert coarse.occupancy.shape == (5, 5, 5)
+    one, other = (renderer(field, cameras, stage.step(0), frozenset()).image for renderer in (fine, coarse))
+    torch.testing.assert_close(one, other, rtol=0, atol=2e-3)
+
+
+@pytest.mark.parametrize("key", ["step_ratio", "refresh_every", "chunk", "occupancy"])
 def test_sizes_are_more_than_nothing(key: str) -> None:
     with pytest.raises(BadInput, match=key):
         Volume(**{key: 0})

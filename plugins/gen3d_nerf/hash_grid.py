@@ -1,0 +1,155 @@
+"""A NeRF on a multiresolution hash grid."""
+
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from gen3d import BadInput, Representation, Schedule, Stage, Step, Unsupported, rng
+from gen3d.views import Space
+from gen3d_nerf.encoding import Backend, HashEncoding
+from gen3d_nerf.perceptron import Perceptron
+
+_ON_THE_FACE = 1e-5  # of the box's side: where a ray enters, rounding must not decide whether there is something
+_STEEPEST = 15.0  # argument beyond which an exponential density and its gradient no longer grow
+_CENTER = 1e-12  # square of a distance whose root still has a gradient
+_DETAILS = 128  # default number of voxels along the box
+
+
+class HashGrid(Representation):
+    """Density and colours or latents from two small networks on a multiresolution hash encoding.
+
+    Density is softplus or exp of (network + density_shift + blob), the blob being blob_density (1 - |x| / blob_radius).
+    Colours pass through a sigmoid and do not depend on the direction; latents are as they come.
+    Source: Müller et al. 2022 (Instant Neural Graphics Primitives); blob: Lin et al. 2023 (Magic3D), section 4.1.
+
+    Args:
+        channels: "rgb", "latent" (the four of Stable Diffusion), or a number of channels of another latent space.
+        box: half the length of the box's side, which is centred at the origin; world units.
+        voxel_size: edge of the finest detail that a renderer has to resolve, world units: it steps by half of it;
+            null: a 128th of the box's side.
+        levels: of the encoding, with two features each.
+        active_levels: how many of them are used; a fraction fades the last one in, null: all.
+        table_log2: binary logarithm of the most entries that a level has; the published 19 makes 6 million of them.
+        coarsest: cells along the box on the first level.
+        finest: the same on the last.
+        interpolation: "smoothstep" makes the gradient of the density continuous, and with it analytic normals.
+        width: of the hidden layers.
+        layers: hidden layers of each network; 0: one linear layer, as in ProlificDreamer.
+        activation: of the density; the exponential stops growing at e^15.
+        density_shift: density before activation, everywhere.
+        blob_density: the same in the centre, on top; 0: no blob.
+        blob_radius: where the blob ends, world units.
+        backend: what looks up in the table; "auto": tinycudann on CUDA where it is installed, else torch.
+    """
+
+    def __init__(
+        self,
+        channels: Literal["rgb", "latent"] | int = "rgb",
+        box: float = 1.0,
+        voxel_size: float | None = None,
+        levels: int = 16,
+        active_levels: Schedule | float | None = None,
+        table_log2: int = 19,
+        coarsest: int = 16,
+        finest: int = 2048,
+        interpolation: Literal["linear", "smoothstep"] = "linear",
+        width: int = 64,
+        layers: int = 1,
+        activation: Literal["softplus", "exp"] = "softplus",
+        density_shift: float = 0.0,
+        blob_density: float = 10.0,
+        blob_radius: float = 0.5,
+        backend: Backend = "auto",
+    ) -> None:
+        super().__init__()
+        self.space: Space = "rgb" if channels == "rgb" else "latent"
+        self.channels = {"rgb": 3, "latent": 4}[channels] if isinstance(channels, str) else channels
+        self.voxel_size = 2 * box / _DETAILS if voxel_size is None else voxel_size
+        sizes = {"channels": self.channels, "box": box, "voxel_size": self.voxel_size, "blob_radius": blob_radius}
+        for name, value in {**sizes, "levels": levels, "width": width}.items():
+            if value <= 0:
+                raise BadInput(f"{name} is {value}", remedy="it is more than 0")
+        if not 2 <= coarsest <= finest:  # noqa: PLR2004 (a cell has two corners)
+            raise BadInput(f"coarsest is {coarsest}, finest {finest}", remedy="2 <= coarsest <= finest")
+        if not 3 <= table_log2 <= 24 or layers < 0:  # noqa: PLR2004 (8 entries to 16 million)
+            cause = f"table_log2 is {table_log2}, layers {layers}"
+            raise BadInput(cause, remedy="table_log2 is from 3 to 24, layers 0 or more")
+        self.half_side, self.activation, self.backend = box, activation, backend
+        self.density_shift, self.blob_density, self.blob_radius = density_shift, blob_density, blob_radius
+        self.active_levels = Schedule.of(levels if active_levels is None else active_levels)
+        self.encoding = HashEncoding(levels, coarsest, finest, table_log2, interpolation == "smoothstep")
+        hidden = [self.encoding.width, *[width] * layers]
+        self.density_network = Perceptron([*hidden, 1])
+        self.color_network = Perceptron([*hidden, self.channels])
+
+    @property
+    def box(self) -> Float[Tensor, "2 3"]:
+        """Lower and upper corner; the field is empty outside."""
+        return self.encoding.table.new_tensor([[-self.half_side] * 3, [self.half_side] * 3])
+
+    def param_groups(self) -> dict[str, list[nn.Parameter]]:
+        """`encoding` (the table), `density` and `color` (the networks)."""
+        networks = {"density": self.density_network, "color": self.color_network}
+        return {"encoding": [self.encoding.table], **{name: list(n.parameters()) for name, n in networks.items()}}
+
+    def bind(self, stage: Stage) -> None:
+        """Start: the blob or nothing, in nearly one colour. Raises Unavailable where the backend is not here."""
+        streams = {name: rng.generator(stage.seed, stage.name, f"hash_grid.{name}") for name in self.param_groups()}
+        self.encoding.start(streams["encoding"], self.backend)
+        self.density_network.start(streams["density"])
+        self.color_network.start(streams["color"])
+        self.encoding.active = self.active_levels(0, stage.steps)
+
+    def at(self, step: Step) -> None:
+        """Levels join as scheduled."""
+        self.encoding.active = self.active_levels(step.index, step.total)
+
+    def density(self, points: Float[Tensor, "points 3"]) -> Float[Tensor, " points"]:
+        """Extinction per unit of length; 0 outside the box."""
+        inside = points.detach().abs().amax(1) <= self.half_side * (1 + 2 * _ON_THE_FACE)
+        raw = self.density_network(self._encoded(points))[:, 0] + self.density_shift
+        if self.blob_density:
+            distance = points.square().sum(1).clamp_min(_CENTER).sqrt()
+            raw = raw + self.blob_density * (1 - distance / self.blob_radius)
+        return inside * (nn.functional.softplus(raw) if self.activation == "softplus" else _exp(raw))
+
+    def features(self, points: Float[Tensor, "points 3"]) -> Float[Tensor, "points channels"]:
+        """Colours (sRGB in [0, 1]) or latents."""
+        values: Tensor = self.color_network(self._encoded(points))
+        return values.sigmoid() if self.space == "rgb" else values
+
+    @torch.no_grad()
+    def initialise_from(self, other: Representation) -> None:
+        """Take over the table and the networks of a hash grid with the same levels; colours only of the same kind."""
+        if not isinstance(other, HashGrid) or not self._fits(other):
+            raise Unsupported(
+                f"a hash_grid cannot start from this {type(other).__name__}: it takes over another hash_grid with the "
+                "same box, levels, table_log2, coarsest, finest, interpolation, width and layers",
+                place="representation",
+                remedy="give both stages the same ones, or choose voxel here, which samples any field",
+            )
+        names = ["encoding", "density"]
+        if (other.space, other.channels) == (self.space, self.channels):
+            names.append("color")
+        ours, theirs = self.param_groups(), other.param_groups()
+        for name in names:
+            for one, source in zip(ours[name], theirs[name], strict=True):
+                one.copy_(source)
+
+    def _fits(self, other: "HashGrid") -> bool:
+        """Whether the other's table and density network mean the same here."""
+        same = [(f.encoding.levels, f.encoding.smooth, f.half_side) for f in (self, other)]
+        shapes = [[weight.shape for weight in field.density_network.weights] for field in (self, other)]
+        return same[0] == same[1] and shapes[0] == shapes[1]
+
+    def _encoded(self, points: Float[Tensor, "points 3"]) -> Float[Tensor, "points features"]:
+        places = torch.add(points.new_tensor(0.5), points, alpha=0.5 / self.half_side)
+        features: Tensor = self.encoding(places.clamp(0, 1))
+        return features
+
+
+def _exp(raw: Float[Tensor, " points"]) -> Float[Tensor, " points"]:
+    """exp, and from e^15 on a constant that keeps its gradient, so that it can fall again."""
+    return torch.exp(raw - (raw.detach() - _STEEPEST).clamp_min(0))
