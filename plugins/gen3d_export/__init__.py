@@ -1,8 +1,7 @@
-"""Game-ready files: the exporter `game_mesh` turns a radiance field into a textured mesh as GLB, OBJ or PLY.
+"""Game-ready files: the exporter `game_mesh` turns a field or a surface into a textured mesh as GLB, OBJ or PLY.
 
-Each stage is a function of its own: `grid` samples the density, `threshold` finds the level that cameras see as the
-surface, `surface` extracts, cleans and decimates it, `unwrap` charts it, `raster` and `bake` fill the texture, `files`
-writes. Only `frame` knows how our axes become those of glTF.
+Each step is a function of its own: `surface` extracts, cleans and decimates, `unwrap` makes charts, `raster` and `bake`
+fill the texture with the colours of a `paint`, `files` writes. Only `frame` knows how our axes become those of glTF.
 """
 
 from gen3d import Registrar, hookimpl

@@ -8,10 +8,10 @@ from jaxtyping import Bool, Float
 from scipy import ndimage
 from scipy.sparse import coo_array, csgraph
 
+from gen3d.density_grid import Grid, sample_density
 from gen3d.errors import Degenerate
-from gen3d.representation import RadianceField
-from gen3d_export.grid import Grid, sample_density
-from gen3d_export.threshold import automatic_threshold
+from gen3d.representation import RadianceField, Surface
+from gen3d.threshold import automatic_threshold
 
 FLOATER = 0.01
 """Share of the whole volume below which a loose piece is dropped: a ball of a fifth of the object's size."""
@@ -50,8 +50,22 @@ def extract_mesh(
 def mesh_of(grid: Grid, threshold: float, triangles: int) -> trimesh.Trimesh:
     """The surface at `threshold`: extracted, without floaters, decimated. Raises Degenerate where it is no object."""
     mesh = drop_floaters(isosurface(grid, threshold))
-    check_extents(mesh, grid)
+    check_extents(mesh, grid.spacing)
     return decimate(mesh, triangles)
+
+
+def whole_mesh(surface: Surface) -> trimesh.Trimesh:
+    """A surface's own triangles, without floaters. Raises Degenerate where they are no object."""
+    triangles = surface.triangles()
+    vertices = triangles.vertices.detach().double().cpu().numpy()
+    if not np.isfinite(vertices).all():
+        raise Degenerate(
+            f"{1 - np.isfinite(vertices).mean():.1%} of the surface's coordinates are not finite",
+            remedy="the optimisation diverged: lower optimizer.lr or the guidance's weight and run again",
+        )
+    mesh = drop_floaters(trimesh.Trimesh(vertices, triangles.faces.cpu().numpy(), process=False))
+    check_extents(mesh)
+    return mesh
 
 
 def isosurface(grid: Grid, threshold: float) -> trimesh.Trimesh:
@@ -113,13 +127,13 @@ def drop_floaters(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
     return result
 
 
-def check_extents(mesh: trimesh.Trimesh, grid: Grid) -> None:
-    """Raises Degenerate where the surface is a card or a speck."""
+def check_extents(mesh: trimesh.Trimesh, cell: float = 0.0) -> None:
+    """Raises Degenerate where the surface is a card, or a speck next to a cell of the grid that it is from."""
     shortest, middle, _ = sorted(mesh.extents)
-    if shortest < max(FLAT * middle, 2 * grid.spacing):
+    if shortest < max(FLAT * middle, 2 * cell):
         size = " x ".join(f"{extent:.3g}" for extent in mesh.extents)
         raise Degenerate(
-            f"the object is flat: it measures {size}, and a cell of the grid {grid.spacing:.3g}",
+            f"the object is flat: it measures {size}" + (f", and a cell of the grid {cell:.3g}" if cell else ""),
             remedy="look at the previews from the side; more random cameras or a stronger guidance give it volume, "
             "a finer export.resolution keeps what is really thin",
         )

@@ -5,7 +5,9 @@ import trimesh
 
 from gen3d.errors import Degenerate
 from gen3d_export.bake import bake, bleed, vertex_colors
+from gen3d_export.paint import FieldPaint, SurfacePaint
 from gen3d_export.unwrap import Unwrapped, unwrap
+from plain_surface import PlainSurface
 
 
 @pytest.fixture
@@ -25,7 +27,7 @@ def color_at(mesh: Unwrapped, texture, direction, center):
 
 def test_colours_are_where_they_belong(ball, sphere, center):
     mesh = unwrap(sphere, 128)
-    texture = bake(ball(), mesh, 20.0, 128)
+    texture = bake(FieldPaint(ball(), 20.0), mesh, 128)
     for direction, color in {
         (1, 0, 0): (1, 0, 0),
         (0, 1, 0): (0, 1, 0),
@@ -39,7 +41,7 @@ def test_a_known_colour_survives(shape, sphere):
     known = torch.tensor([0.25, 0.5, 0.75])
     field = shape(lambda p: p.norm(dim=-1) - 0.5, lambda p: known.expand(len(p), 3))
     np.testing.assert_allclose(
-        bake(field, unwrap(sphere, 64), 20.0, 64), np.broadcast_to(known, (64, 64, 3)), atol=1e-6
+        bake(FieldPaint(field, 20.0), unwrap(sphere, 64), 64), np.broadcast_to(known, (64, 64, 3)), atol=1e-6
     )
 
 
@@ -47,7 +49,7 @@ def test_what_lies_in_empty_space_is_not_baked(ball, sphere, center, radius):
     """Outside of the surface a field's colour is whatever it was initialised to: black, here."""
     field = ball(peak=2000.0, softness=0.001)
     field.color = lambda p: ((p - center).norm(dim=-1, keepdim=True) < radius + 0.008).float().expand(-1, 3)
-    texture = bake(field, unwrap(sphere, 64), 1000.0, 64)
+    texture = bake(FieldPaint(field, 1000.0), unwrap(sphere, 64), 64)
     assert texture.min() > 0.99
 
 
@@ -59,19 +61,19 @@ def test_soft_fields_show_what_a_camera_sees(shape):
     weight = np.exp(-density * along)
     expected = (weight * along / depth).sum() / weight.sum()
     points = np.array([[0.1, 0.2, 0]])
-    color = vertex_colors(field, points, np.array([[0.0, 0, 2]]), density)
+    color = vertex_colors(FieldPaint(field, density), points, np.array([[0.0, 0, 2]]))
     np.testing.assert_allclose(color, np.full((1, 3), expected), atol=0.03)
 
 
 def test_colours_that_are_not_finite_are_an_error(shape):
     field = shape(lambda p: p[:, 2], lambda p: p * torch.nan)
     with pytest.raises(Degenerate, match=r"colours are not finite at 100\.0%"):
-        vertex_colors(field, np.zeros((1, 3)), np.array([[0.0, 0, 1]]), 20.0)
+        vertex_colors(FieldPaint(field, 20.0), np.zeros((1, 3)), np.array([[0.0, 0, 1]]))
 
 
 def test_a_vertex_left_in_empty_space_still_has_a_colour(ball):
     field = ball()
-    color = vertex_colors(field, np.array([[0.45, 0.45, 0.45]]), np.array([[1.0, 0, 0]]), 20.0)
+    color = vertex_colors(FieldPaint(field, 20.0), np.array([[0.45, 0.45, 0.45]]), np.array([[1.0, 0, 0]]))
     assert color.shape == (1, 3)
     assert color.sum() > 0
 
@@ -84,10 +86,10 @@ def test_a_texel_is_the_mean_of_its_quadrants(shape):
         faces=np.array([[0, 1, 2], [0, 2, 3]]),
     )
     stripes = shape(lambda p: p[:, 0], lambda p: (p[:, 1:2] > -0.1).float().expand(-1, 3))
-    texture = bake(stripes, square, 20.0, 4)  # the edge halves the second column's texels
+    texture = bake(FieldPaint(stripes, 20.0), square, 4)  # the edge halves the second column's texels
     np.testing.assert_allclose(texture[:, :, 0], np.tile([0, 0.5, 1, 1], (4, 1)), atol=1e-6)
     climb = shape(lambda p: p[:, 0], lambda p: (p[:, 2:] + 0.4).expand(-1, 3) / 0.8)
-    assert bake(climb, square, 20.0, 4)[:, 0, 0] == pytest.approx([0.875, 0.625, 0.375, 0.125], abs=1e-5)
+    assert bake(FieldPaint(climb, 20.0), square, 4)[:, 0, 0] == pytest.approx([0.875, 0.625, 0.375, 0.125], abs=1e-5)
 
 
 def test_the_background_takes_the_nearest_colour():
@@ -102,4 +104,19 @@ def test_the_background_takes_the_nearest_colour():
 
 def test_no_texel_is_left_unfilled(shape, sphere):
     white = shape(lambda p: p.norm(dim=-1) - 0.5, torch.ones_like)
-    assert (bake(white, unwrap(sphere, 64), 20.0, 64) == 1).all()
+    assert (bake(FieldPaint(white, 20.0), unwrap(sphere, 64), 64) == 1).all()
+
+
+def test_a_surfaces_colours_are_looked_up_on_it(center, radius, sphere):
+    """Its texture is black but near the surface; the mesh that is painted lies up to 0.016 below that."""
+
+    class Ball(PlainSurface):
+        def texture(self, points):
+            return (((points - center).norm(dim=-1, keepdim=True) - radius).abs() < 0.006).float().expand(-1, 3)
+
+    coarse = trimesh.creation.icosphere(subdivisions=1, radius=radius)
+    coarse.apply_translation(center.numpy())
+    fine = trimesh.creation.icosphere(subdivisions=5, radius=radius).apply_translation(center.numpy())
+    paint = SurfacePaint(Ball.of(fine), fine)
+    assert bake(paint, unwrap(coarse, 64), 64).min() == 1
+    assert paint.offsets(np.asarray(coarse.triangles_center), np.asarray(coarse.face_normals)).max() > 0.015

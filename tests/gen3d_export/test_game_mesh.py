@@ -10,6 +10,7 @@ from gen3d.errors import BadInput, Degenerate, Unsupported
 from gen3d.registry import Registrar, Registry
 from gen3d.representation import Representation
 from gen3d_export.game_mesh import GameMesh
+from plain_surface import PlainSurface
 
 SMALL = {"triangles": 3000, "texture": 128, "resolution": 64}
 FRONT, UP, RIGHT = np.array([0, 0, 1.0]), np.array([0, 1.0, 0]), np.array([1.0, 0, 0])  # in the file
@@ -61,6 +62,33 @@ def test_figures_beside_it_are_those_of_the_file(tmp_path, ball):
     assert 0 < figures["threshold"] < 300
 
 
+@pytest.mark.parametrize("kind", ["glb", "ply"])
+def test_a_surface_is_exported_as_it_is(tmp_path, ball, center, radius, middle, kind):
+    fine = trimesh.creation.icosphere(subdivisions=5, radius=radius).apply_translation(center.numpy())
+    surface = PlainSurface.of(fine, ball().color)
+    paths = GameMesh(format=kind, **SMALL).export(surface, tmp_path)
+    mesh = trimesh.load_mesh(paths[0], process=False)
+    assert 2000 < len(mesh.faces) <= 3000
+    np.testing.assert_allclose(np.linalg.norm(mesh.vertices - middle, axis=1), radius, atol=0.002)
+    for direction, color in ((FRONT, RED), (RIGHT, GREEN), (UP, BLUE), (-FRONT, CYAN)):
+        assert color_towards(mesh, direction, middle) == pytest.approx(color, abs=2)
+    figures = json.loads(paths[1].read_text())
+    assert figures["watertight"] is True
+    assert figures["threshold"] is None
+
+
+def test_a_surface_that_is_no_object_writes_nothing(tmp_path):
+    card = PlainSurface.of(trimesh.creation.box((0.8, 0.8, 0.01)))
+    with pytest.raises(Degenerate, match=r"flat: it measures 0\.8 x 0\.8 x 0\.01\n"):
+        GameMesh(**SMALL).export(card, tmp_path / "out")
+    broken = PlainSurface.of(trimesh.creation.box((0.8, 0.8, 0.8)))
+    with torch.no_grad():
+        broken.vertices[0, 0] = torch.nan
+    with pytest.raises(Degenerate, match=r"4\.2% of the surface's coordinates are not finite"):
+        GameMesh(**SMALL).export(broken, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize("kind", ["glb", "obj", "ply"])
 def test_a_known_colour_survives_to_the_file(tmp_path, shape, kind):
     known = torch.tensor([0.2, 0.45, 0.8])
@@ -98,7 +126,7 @@ def test_what_is_no_radiance_field_is_refused(tmp_path):
     class Nothing(Representation):
         pass
 
-    with pytest.raises(Unsupported, match="Nothing is none"):
+    with pytest.raises(Unsupported, match="Nothing is neither"):
         GameMesh().export(Nothing(), tmp_path)
 
 

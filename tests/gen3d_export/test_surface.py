@@ -3,8 +3,8 @@ import pytest
 import torch
 import trimesh
 
+from gen3d.density_grid import Grid, sample_density
 from gen3d.errors import Degenerate
-from gen3d_export.grid import Grid, sample_density
 from gen3d_export.surface import decimate, drop_floaters, extract_mesh, isosurface, mesh_of
 
 

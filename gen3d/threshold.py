@@ -13,8 +13,8 @@ import math
 import numpy as np
 from jaxtyping import Float
 
+from gen3d.density_grid import Grid
 from gen3d.errors import Degenerate
-from gen3d_export.grid import Grid
 
 HALF = math.log(2)
 """Optical depth at which half of the light is lost."""
@@ -39,9 +39,10 @@ def automatic_threshold(grid: Grid) -> float:
     seen = depths > HALF
     if not seen.any():
         raise Degenerate(
-            f"the object is empty: no line of sight is more than {-np.expm1(-depths.max()):.0%} opaque, "
-            f"and the density never exceeds {grid.density.max():.3g} ({haze:.2g} at the faces of its box)",
-            remedy="optimise for longer, lower the weights of guidance that empties the field, or set export.threshold",
+            f"the object is empty: the automatic threshold finds no surface where no line of sight is more than "
+            f"{-np.expm1(-depths.max()):.0%} opaque, and the density never exceeds {grid.density.max():.3g} "
+            f"({haze:.2g} at the faces of its box)",
+            remedy="optimise for longer, lower the weights of guidance that empties the field, or set the threshold",
         )
     peak = peaks.max()
     levels = np.geomspace(min(peaks[seen].min(), peak / 4), 0.9 * peak, LEVELS)

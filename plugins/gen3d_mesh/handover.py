@@ -1,0 +1,86 @@
+"""From the density of a field to signed distances in a lattice around the object."""
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from scipy import ndimage
+from torch import Tensor
+
+from gen3d.density_grid import sample_density
+from gen3d.errors import Degenerate
+from gen3d.representation import RadianceField
+from gen3d.threshold import automatic_threshold
+
+MARGIN = 0.1
+"""Room on each side of the object, as a share of its longest side (threestudio has as much): no cell is a splinter."""
+
+FLOATER = 0.01
+"""Share of the whole volume below which a loose piece is dropped."""
+
+FAR = 2.0
+"""Cells to which distances are clamped: the longest edge, a diagonal, is shorter, so that all it crosses is linear."""
+
+FLATTEST = 1e-6
+"""Least slope that is divided by, per cell."""
+
+CHUNK = 1 << 18
+"""Points in one query of a field: bounds the memory."""
+
+
+@torch.no_grad()
+def occupied_box(field: RadianceField, resolution: int, threshold: float | None) -> tuple[Float[Tensor, "2 3"], float]:
+    """The corners of a box around what is denser than the threshold, with some room, and that threshold.
+
+    Args:
+        field: the object.
+        resolution: cells along the longest side of the field's box in which it is looked at.
+        threshold: density of the surface, per unit of length; None finds the one that cameras see.
+
+    Raises:
+        Degenerate: there is no surface at this threshold, or at any.
+    """
+    grid = sample_density(field, resolution)
+    level = automatic_threshold(grid) if threshold is None else threshold
+    solid = grid.density > level
+    if not solid.any():
+        raise Degenerate(
+            f"the object is empty: the surface threshold is {level:.3g} and the density never exceeds "
+            f"{grid.density.max():.3g}",
+            remedy="lower representation.threshold or leave it out, or optimise the stage before for longer",
+        )
+    used = np.argwhere(whole(solid))
+    low, high = grid.origin + grid.spacing * (used.min(0) - 1), grid.origin + grid.spacing * (used.max(0) + 1)
+    room = MARGIN * (high - low).max()
+    return torch.from_numpy(np.stack([low - room, high + room])).to(field.box), level
+
+
+@torch.no_grad()
+def signed_distances(field: RadianceField, nodes: Float[Tensor, "x y z 3"], threshold: float) -> Float[Tensor, "x y z"]:
+    """Signed distance to {density = threshold} at nodes of a lattice, in cells, clamped to 2; negative inside.
+
+    A density has no scale of its own: what it is divided by, the slope of d / (d + threshold), makes a distance of it
+    to first order (Taubin 1991, section 3.1). The published codes clamp density - threshold, in which a steep field
+    turns into steps. Loose crumbs are left out, and cavities filled: nobody sees them, and nothing would change them.
+    """
+    points = nodes.view(-1, 3)
+    density = torch.cat([field.density(part).float() for part in points.split(CHUNK)]).view(nodes.shape[:3])
+    level = 0.5 - density / (density + threshold)
+    slope = torch.stack(torch.gradient(level)).norm(dim=0).clamp_min(FLATTEST)
+    distances = (level / slope).clamp(-FAR, FAR)
+    inside = (distances < 0).cpu().numpy()
+    solid = whole(inside)
+    changed, sign = (
+        torch.from_numpy(values).to(distances.device) for values in (solid != inside, FAR * (1.0 - 2.0 * solid))
+    )
+    return torch.where(changed, sign.to(distances.dtype), distances)
+
+
+def whole(inside: Bool[np.ndarray, "x y z"]) -> Bool[np.ndarray, "x y z"]:
+    """A solid without its crumbs and cavities."""
+    pieces, _ = ndimage.label(inside)
+    volume = np.bincount(pieces.ravel())
+    volume[0] = 0
+    kept = volume >= FLOATER * volume.sum()
+    kept[0] = False
+    filled: Bool[np.ndarray, "x y z"] = ndimage.binary_fill_holes(kept[pieces])
+    return filled
