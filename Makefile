@@ -20,6 +20,8 @@ lint: $(READY)
 
 benchmark: $(READY)
 	$(BIN)/python benchmarks/volume.py
+	$(BIN)/python benchmarks/hash_grid.py
+	$(BIN)/python benchmarks/raster.py
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

@@ -66,7 +66,7 @@ def test_a_ball_moves_to_where_a_picture_shows_it() -> None:
     surface = PlainSurface.of(ball)
     optimizer = torch.optim.Adam([shift], lr=0.02)
     start = surface.vertices.detach().clone()
-    for _ in range(60):
+    for _ in range(35):
         surface.vertices.grad = None
         with torch.no_grad():
             surface.vertices.copy_(start + shift)
