@@ -96,6 +96,20 @@ def signed(images: Float[Tensor, "batch height width 3"], size: int) -> Float[Te
     return pictures * 2 - 1
 
 
+def to_latents(
+    codec: Codec, images: Float[Tensor, "batch height width 3"], size: int
+) -> Float[Tensor, "batch channels rows columns"]:
+    """Scaled latents of pictures (sRGB in [0, 1]) of any size; a learned autoencoder's posterior mode."""
+    return codec.encode(signed(images, size)) * codec.scaling
+
+
+def to_pictures(
+    codec: Codec, latents: Float[Tensor, "batch channels rows columns"]
+) -> Float[Tensor, "batch height width 3"]:
+    """Pictures of scaled latents, not clamped."""
+    return codec.decode(latents / codec.scaling).permute(0, 2, 3, 1) / 2 + 0.5
+
+
 def _modern(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """VAE attention as current diffusers names and shapes it."""
     result = {}

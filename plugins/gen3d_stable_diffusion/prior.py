@@ -15,7 +15,7 @@ from gen3d.guidance import Adapter, Branches, Condition, Latents, Prior
 from gen3d.lora import ADAPTER_BRANCHES, LoraAdapter, applied
 from gen3d.part import Stage, frozen
 from gen3d.registry import close_match
-from gen3d.weights.codecs import signed
+from gen3d.weights.codecs import to_latents, to_pictures
 from gen3d_stable_diffusion.networks import Networks, load, view_features
 from gen3d_stable_diffusion.places import find
 from gen3d_stable_diffusion.text import Texts
@@ -170,13 +170,11 @@ class StableDiffusion(Prior):
 
     def encode(self, images: Float[Tensor, "batch rows columns 3"]) -> Latents:
         """Scaled latents of pictures of any size; a learned autoencoder's posterior mode."""
-        codec = self.networks.codec
-        return codec.encode(signed(images, self.networks.picture_size)) * codec.scaling
+        return to_latents(self.networks.codec, images, self.networks.picture_size)
 
     def decode(self, latents: Latents) -> Float[Tensor, "batch rows columns 3"]:
         """Pictures of scaled latents."""
-        codec = self.networks.codec
-        return codec.decode(latents / codec.scaling).permute(0, 2, 3, 1) / 2 + 0.5
+        return to_pictures(self.networks.codec, latents)
 
     def predict(
         self,

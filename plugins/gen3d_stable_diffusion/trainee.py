@@ -13,8 +13,8 @@ from transformers import CLIPTextConfig, CLIPTextModel
 
 from gen3d.cameras import Cameras
 from gen3d.errors import BadInput
-from gen3d.weights.codecs import PixelRearrange, signed
-from gen3d.weights.folder import Diffusion
+from gen3d.weights.codecs import PixelRearrange, to_latents
+from gen3d.weights.pixels import DIFFUSION, HEAD, clean_loss, noised, pixel_unet
 from gen3d_stable_diffusion.layout import save
 from gen3d_stable_diffusion.networks import VIEW_WIDTH, Networks, view_features
 from gen3d_stable_diffusion.text import TextEncoder
@@ -22,13 +22,6 @@ from gen3d_stable_diffusion.views import DIRECTIONS, binned
 from gen3d_stable_diffusion.vocabulary import word_tokenizer
 from gen3d_stable_diffusion.wording import SUFFIX, worded
 
-_HEAD = 32
-_GROUPS = 16
-_BETAS = 0.0017, 0.024
-"""Twice Stable Diffusion's: in pixels the coarse shape, which is what text and view decide, outlives more noise than in
-latents (Hoogeboom et al. 2023, "simple diffusion"); with the published betas it shows even at the last timestep."""
-_MOST = 5.0
-"""Bound of the loss's weight 1 / sigma^2, which makes it the loss of velocities (min-SNR, Hang et al. 2023)."""
 _BINS = math.radians(45), math.radians(45), math.radians(60)
 """Front, back and overhead, as the prior has them by default."""
 
@@ -67,14 +60,13 @@ class Trainee(nn.Module):
         view_words: float = 0.5,
     ) -> None:
         super().__init__()
-        diffusion = Diffusion("sample", *_BETAS)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             codec = PixelRearrange(block)
-            self.networks = Networks(_unet(size // block, codec.channels, channels, layers), codec, diffusion)
+            self.networks = Networks(_unet(codec, size, channels, layers), codec, DIFFUSION)
             clip = CLIPTextModel(_text_config(channels[-1], words, tokens, depth))
         self.text = TextEncoder(word_tokenizer((), tokens), clip)
-        self.drop, self.view_words, self.schedule = drop, view_words, diffusion.schedule()
+        self.drop, self.view_words, self.schedule = drop, view_words, DIFFUSION.schedule()
 
     @property
     def picture_size(self) -> int:
@@ -101,22 +93,15 @@ class Trainee(nn.Module):
         captions: Sequence[str],
         rng: torch.Generator,
     ) -> Float[Tensor, ""]:
-        """Weighted squared error of the denoised `images` (sRGB in [0, 1]), given what they show and from where.
-
-        The network predicts clean latents: those of objects fill little of their space, where noise fills all of it
-        and would have to be carried through few channels (Li & He 2025, "Back to basics").
-        """
-        nets, count = self.networks, len(images)
-        clean = nets.codec.encode(signed(images, self.picture_size)) * nets.codec.scaling
-        noise = torch.randn(clean.shape, generator=rng)
-        # Rather late ones: in early ones the noise hides nothing that text and camera would have to tell.
-        t = (len(self.schedule) * torch.rand(count, generator=rng).sqrt()).long()
-        keep_text, keep_view = self._keeps(count, rng)
+        """Weighted squared error of the denoised `images` (sRGB in [0, 1]), given what they show and from where."""
+        nets = self.networks
+        clean = to_latents(nets.codec, images, self.picture_size)
+        noisy, t = noised(clean, self.schedule, rng)
+        keep_text, keep_view = self._keeps(len(images), rng)
         texts = self._texts(cameras, captions, keep_text, rng)
         view = view_features(cameras) * keep_view[:, None]
-        output = nets(self.schedule.add_noise(clean, noise, t), t, self.text(texts), view)
-        weight = self.schedule.sigma(t).square().reciprocal().clamp_max(_MOST)
-        return (weight * (output.float() - clean).square()).mean()
+        output = nets(noisy, t, self.text(texts), view)
+        return clean_loss(output, clean, t, self.schedule)
 
     def _keeps(self, count: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         """Which samples keep their text, and which their camera."""
@@ -136,24 +121,17 @@ class Trainee(nn.Module):
         save(self.networks, self.text, folder, **about)
 
 
-def _unet(size: int, latent: int, channels: tuple[int, ...], layers: int) -> UNet2DConditionModel:
-    deep, width = len(channels) - 1, channels[-1]
-    return UNet2DConditionModel(
-        sample_size=size,
-        in_channels=latent,
-        out_channels=latent,
-        block_out_channels=channels,
-        layers_per_block=layers,
-        down_block_types=("DownBlock2D", *("CrossAttnDownBlock2D",) * deep),
-        up_block_types=(*("CrossAttnUpBlock2D",) * deep, "UpBlock2D"),
-        attention_head_dim=tuple(count // _HEAD for count in channels),
-        cross_attention_dim=width,
-        norm_num_groups=_GROUPS,
+def _unet(codec: PixelRearrange, size: int, channels: tuple[int, ...], layers: int) -> UNet2DConditionModel:
+    return pixel_unet(
+        codec,
+        size,
+        channels,
+        layers,
+        beside=0,
+        camera=VIEW_WIDTH,
         resnet_time_scale_shift="scale_shift",
-        class_embed_type="projection",
-        projection_class_embeddings_input_dim=VIEW_WIDTH,
         addition_embed_type="text",
-        addition_embed_type_num_heads=width // _HEAD,
+        addition_embed_type_num_heads=channels[-1] // HEAD,
     )
 
 
@@ -164,7 +142,7 @@ def _text_config(width: int, words: int, tokens: int, depth: int) -> CLIPTextCon
         hidden_size=width,
         intermediate_size=4 * width,
         num_hidden_layers=depth,
-        num_attention_heads=width // _HEAD,
+        num_attention_heads=width // HEAD,
         max_position_embeddings=tokens,
         projection_dim=width,
         hidden_act="gelu",

@@ -13,7 +13,7 @@ from gen3d.errors import BadInput, Unsupported
 from gen3d.guidance import Adapter, Branches, Condition, Latents, Prior
 from gen3d.lora import ADAPTER_BRANCHES, LoraAdapter, applied
 from gen3d.part import Stage, frozen
-from gen3d.weights.codecs import signed
+from gen3d.weights.codecs import signed, to_latents, to_pictures
 from gen3d_zero123.loader import load
 from gen3d_zero123.networks import Networks, Null
 from gen3d_zero123.places import find
@@ -100,22 +100,21 @@ class Zero123(Prior):
         pictures, tokens, latent = (torch.cat(parts) for parts in list(zip(*rows, strict=True))[:3])
         taken, cameras = concatenate([row.camera for row in rows]), cameras.to(tokens.device)
         pose = relative_pose(cameras, taken, networks.settings.pose)
-        context, null = networks.context(tokens, pose), networks.context(torch.zeros_like(tokens), pose)
+        context = networks.context(tokens, pose)
         latent = networks.condition_latent(latent, pictures, taken, cameras)
-        if self.null == "zeros":
-            null = torch.zeros_like(context)
+        null = torch.zeros_like(context)
+        if self.null == "trained":
+            null = networks.context(torch.zeros_like(tokens), pose)
         rows_of = {"context": context, "latent": latent, "pose": pose, "null": null}
         return Condition({**rows_of, "camera": cameras.c2w.flatten(1)})
 
     def encode(self, images: Float[Tensor, "batch rows columns 3"]) -> Latents:
         """Scaled latents of pictures of any size; a learned autoencoder's posterior mode."""
-        codec = self.networks.codec
-        return codec.encode(signed(images, self.networks.picture_size)) * codec.scaling
+        return to_latents(self.networks.codec, images, self.networks.picture_size)
 
     def decode(self, latents: Latents) -> Float[Tensor, "batch rows columns 3"]:
         """Pictures of scaled latents."""
-        codec = self.networks.codec
-        return codec.decode(latents / codec.scaling).permute(0, 2, 3, 1) / 2 + 0.5
+        return to_pictures(self.networks.codec, latents)
 
     def predict(
         self,

@@ -4,26 +4,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import UNet2DConditionModel
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from gen3d.cameras import Cameras
 from gen3d.weights.codecs import PixelRearrange, signed
-from gen3d.weights.folder import Diffusion
+from gen3d.weights.pixels import DIFFUSION, clean_loss, noised, pixel_unet
 from gen3d_zero123.encoders import PatchEncoder
 from gen3d_zero123.epipolar import epipolar_channels
 from gen3d_zero123.layout import save
 from gen3d_zero123.networks import Networks, Null, Settings
 from gen3d_zero123.pose import POSE_WIDTH, PoseDialect, relative_pose
-
-_HEAD = 32
-_GROUPS = 16
-_BETAS = 0.0017, 0.024
-"""Twice Stable Diffusion's: the coarse shape, which is what the pose decides, outlives more noise in pixels than in
-latents (Hoogeboom et al. 2023, "simple diffusion"); with the published betas it shows even at the last timestep."""
-_MOST = 5.0
-"""Bound of the loss's weight 1 / sigma^2, which makes it the loss of velocities (min-SNR, Hang et al. 2023)."""
 
 
 class Trainee(nn.Module):
@@ -60,7 +51,7 @@ class Trainee(nn.Module):
         unconditional: Null = "zeros",
     ) -> None:
         super().__init__()
-        settings = Settings(pose, Diffusion("sample", *_BETAS), epipolar)
+        settings = Settings(pose, DIFFUSION, epipolar)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.networks = _networks(settings, size, block, channels, layers, patch)
@@ -85,32 +76,24 @@ class Trainee(nn.Module):
         images: Float[Tensor, "batch height width 3"],
         rng: torch.Generator,
     ) -> Float[Tensor, ""]:
-        """Weighted squared error of the denoised `images`, given `pictures` (both sRGB in [0, 1]).
-
-        The network predicts clean latents: those of objects fill little of their space, where noise fills all of it
-        and would have to be carried through few channels (Li & He 2025, "Back to basics").
-        """
-        count, nets = len(images), self.networks
+        """Weighted squared error of the denoised `images`, given `pictures` (both sRGB in [0, 1])."""
+        nets = self.networks
         shown, wanted = (signed(batch, self.picture_size) for batch in (pictures, images))
         clean, latent = nets.codec.encode(wanted), nets.codec.encode(shown)
         clean = clean * nets.codec.scaling
         latent = nets.condition_latent(latent, shown, sources, targets)
-        noise = torch.randn(clean.shape, generator=rng)
-        # Rather late ones: in early ones the noise hides nothing that the pose would have to tell.
-        t = (len(self.schedule) * torch.rand(count, generator=rng).sqrt()).long()
+        noisy, t = noised(clean, self.schedule, rng)
         pose = relative_pose(targets, sources, nets.settings.pose)
         tokens = nets.encoder(shown)
-        drop_tokens, drop_latent = self._drops(count, rng)
+        drop_tokens, drop_latent = self._drops(len(images), rng)
         keep_tokens, keep_latent = ~drop_tokens, ~drop_latent
         if self.null == "trained":
             context = nets.context(tokens * keep_tokens[:, None, None], pose)
         else:
             context = nets.context(tokens, pose) * keep_tokens[:, None, None]
         label = pose * (keep_tokens | keep_latent)[:, None]
-        noisy = self.schedule.add_noise(clean, noise, t)
         output = nets(noisy, t, latent * keep_latent[:, None, None, None], context, label)
-        weight = self.schedule.sigma(t).square().reciprocal().clamp_max(_MOST)
-        return (weight * (output.float() - clean).square()).mean()
+        return clean_loss(output, clean, t, self.schedule)
 
     def _drops(self, count: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         """Which samples lose their tokens, and which their condition latent."""
@@ -126,19 +109,7 @@ def _networks(
     settings: Settings, size: int, block: int, channels: tuple[int, ...], layers: int, patch: int
 ) -> Networks:
     codec = PixelRearrange(block)
-    deep, width, pose = len(channels) - 1, channels[-1], POSE_WIDTH[settings.pose]
-    unet = UNet2DConditionModel(
-        sample_size=size // block,
-        in_channels=2 * codec.channels + epipolar_channels(settings.epipolar),
-        out_channels=codec.channels,
-        block_out_channels=channels,
-        layers_per_block=layers,
-        down_block_types=("DownBlock2D", *("CrossAttnDownBlock2D",) * deep),
-        up_block_types=(*("CrossAttnUpBlock2D",) * deep, "UpBlock2D"),
-        attention_head_dim=tuple(count // _HEAD for count in channels),
-        cross_attention_dim=width,
-        norm_num_groups=_GROUPS,
-        class_embed_type="projection",
-        projection_class_embeddings_input_dim=pose,
-    )
+    width, pose = channels[-1], POSE_WIDTH[settings.pose]
+    beside = codec.channels + epipolar_channels(settings.epipolar)
+    unet = pixel_unet(codec, size, channels, layers, beside, pose)
     return Networks(unet, codec, PatchEncoder(size, patch, width), nn.Linear(width + pose, width), settings)

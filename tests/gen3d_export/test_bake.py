@@ -119,4 +119,8 @@ def test_a_surfaces_colours_are_looked_up_on_it(center, radius, sphere):
     fine = trimesh.creation.icosphere(subdivisions=5, radius=radius).apply_translation(center.numpy())
     paint = SurfacePaint(Ball.of(fine), fine)
     assert bake(paint, unwrap(coarse, 64), 64).min() == 1
-    assert paint.offsets(np.asarray(coarse.triangles_center), np.asarray(coarse.face_normals)).max() > 0.015
+    middles = np.asarray(coarse.triangles_center)
+    depth = radius - np.linalg.norm(middles - center.numpy(), axis=1)
+    assert depth.max() > 0.016
+    offsets = paint.offsets(middles, np.asarray(coarse.face_normals))
+    np.testing.assert_allclose(offsets, np.repeat(depth[:, None], 4, axis=1), atol=5e-4)
