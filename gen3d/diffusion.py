@@ -89,8 +89,8 @@ class NoiseSchedule(nn.Module):
 def classifier_free(
     unconditional: Float[Tensor, "*shape"], conditional: Float[Tensor, "*shape"], scale: float
 ) -> Float[Tensor, "*shape"]:
-    """Guided noise e_0 + s (e_y - e_0): the one convention of the whole project, s = 1 is unguided."""
-    return unconditional + scale * (conditional - unconditional)
+    """Guided noise e_0 + s (e_y - e_0): the one convention of the whole project, s = 1 is unguided, exactly."""
+    return conditional if scale == 1 else unconditional + scale * (conditional - unconditional)
 
 
 def perp_neg(

@@ -39,5 +39,5 @@ class ASD(ScoreDistillation):
         beyond = (t - self.t_min(step.index, step.total) * steps).clamp_min(0)
         gap = step.rand(f"{self.name}.shift", len(t)) * self.shift * beyond
         later = sample.noised((t + gap.round().long()).clamp_max(steps - 1))
-        eps = sample.noised().scores().guided(self.cfg_scale(step.index, step.total))
+        eps = sample.noised().guided(self.cfg_scale(step.index, step.total))
         return eps - later.ask("conditional")["conditional"]

@@ -41,7 +41,7 @@ class ISM(ScoreDistillation):
         interval = round(self.interval(step.index, step.total))
         way = [*levels((sample.t - interval).clamp_min(0), self.stride), sample.t]
         noisy, earlier = invert(sample, way, _unconditional)
-        return noisy.scores().guided(self.cfg_scale(step.index, step.total)) - earlier
+        return noisy.guided(self.cfg_scale(step.index, step.total)) - earlier
 
 
 def _unconditional(noisy: Noisy) -> Latents:

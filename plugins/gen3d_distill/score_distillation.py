@@ -51,6 +51,12 @@ class Noisy:
         names = ("unconditional", "conditional", *_perp_neg(negatives), *more)
         return Scores(self.prior.predict(self.latents, self.t, self.condition, names, adapter), negatives)
 
+    def guided(self, scale: float) -> Latents:
+        """Guided noise; at scale 1, without negatives, nobody asks for the unconditional branch, which would cancel."""
+        if scale == 1 and self.prior.perp_neg_weights(self.condition) is None:
+            return self.ask("conditional")["conditional"]
+        return self.scores().guided(scale)
+
     def clean(self, noise: Latents) -> Latents:
         """The clean latents that this noise would leave."""
         return self.prior.schedule.to_clean(noise, self.latents, self.t)

@@ -47,9 +47,9 @@ class SDI(ScoreDistillation):
         noisy, _ = invert(
             sample,
             levels(sample.t, self.stride),
-            lambda x: x.scores().guided(scale),
+            lambda x: x.guided(scale),
             lambda k: step.randn(f"{self.name}.inversion.{k}", *sample.clean.shape),
             self.eta,
         )
         inverted = (noisy.latents - schedule.alpha(sample.t) * sample.clean) / schedule.sigma(sample.t)
-        return noisy.scores().guided(self.cfg_scale(step.index, step.total)) - inverted
+        return noisy.guided(self.cfg_scale(step.index, step.total)) - inverted

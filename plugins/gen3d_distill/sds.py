@@ -24,4 +24,4 @@ class SDS(ScoreDistillation):
 
     def delta(self, sample: Sample, step: Step) -> Latents:
         """eps_hat - eps."""
-        return sample.noised().scores().guided(self.cfg_scale(step.index, step.total)) - sample.noise
+        return sample.noised().guided(self.cfg_scale(step.index, step.total)) - sample.noise

@@ -32,5 +32,5 @@ class SJC(ScoreDistillation):
 
     def delta(self, sample: Sample, step: Step) -> Latents:
         """Minus sigma times the perturbed score."""
-        eps = sample.noised().scores().guided(self.cfg_scale(step.index, step.total))
+        eps = sample.noised().guided(self.cfg_scale(step.index, step.total))
         return eps - sample.noise if self.variance_reduced else eps

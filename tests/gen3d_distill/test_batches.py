@@ -79,3 +79,24 @@ def test_t17_order_and_batch_size_do_not_matter(case: Case, name: str) -> None:
         for rows in ([2, 0, 1], [0], [1], [2]):
             told = case.gradient(OBJECTIVES[name], rows)
             torch.testing.assert_close(told, together[rows], rtol=1e-11, atol=1e-11)
+
+
+@pytest.mark.parametrize("scale", [1.0, 1.5])
+@pytest.mark.parametrize("perp_neg", [False, True])
+def test_unguided_only_the_conditional_branch_is_asked_for(scale: float, perp_neg: bool) -> None:
+    """A network that has no other embedding would fail if it were asked for more."""
+    rng = torch.Generator().manual_seed(0)
+    network = toy_network(torch.randn(4, 4, generator=rng, dtype=torch.float64))
+    latents, noise = torch.randn(2, 2, 4, 8, 8, generator=rng, dtype=torch.float64)
+    known = {"conditional": torch.randn(2, 4, generator=rng, dtype=torch.float64)}
+    if perp_neg:
+        known["perp_neg"] = torch.zeros(2, 2, dtype=torch.float64)
+    prior = NetworkPrior(torch.linspace(0.99, 0.01, 1000, dtype=torch.float64), network)
+    case = Case(prior, Condition(known), latents, noise, torch.tensor([200, 700]))
+    if scale == 1 and not perp_neg:
+        noisy = prior.schedule.add_noise(latents, noise, case.t)
+        expected = network(noisy, case.t, known["conditional"]) - noise
+        torch.testing.assert_close(case.gradient(SJC(cfg_scale=scale)), expected)
+    else:
+        with pytest.raises(KeyError, match="unconditional"):
+            case.gradient(SJC(cfg_scale=scale))
