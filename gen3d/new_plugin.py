@@ -19,7 +19,9 @@ _SUFFIX = ".in"  # keeps linters and test runners off the templates
 
 
 def new_plugin(name: str, directory: Path = Path(), plugins: Plugins | None = None) -> list[Path]:
-    """Write the folder `directory/gen3d_NAME`, all of it or nothing.
+    """Write the folder `directory/gen3d-NAME`, all of it or nothing.
+
+    The hyphen keeps the folder from being taken for the module that is in it, when Python runs beside it.
 
     Args:
         name: of the plugin, its recipe `type`, and, after `gen3d_`, of its module.
@@ -33,7 +35,7 @@ def new_plugin(name: str, directory: Path = Path(), plugins: Plugins | None = No
         BadInput: the name cannot be used, the folder exists, or the directory cannot be written to.
     """
     _check_name(name, plugins)
-    folder = directory / f"gen3d_{name}"
+    folder = directory / f"gen3d-{name}"
     if folder.exists():
         raise BadInput("already exists", place=str(folder), remedy="choose another name or --directory")
     try:

@@ -9,11 +9,11 @@ import click
 @click.argument("name")
 @click.option("--directory", type=click.Path(path_type=Path), default=Path(), help="Where it goes; default: here.")
 def command(name: str, directory: Path) -> None:
-    """Write the folder gen3d_NAME: a working guidance with its entry point, its recipe and its test.
+    """Write the folder gen3d-NAME: a working guidance with its entry point, its recipe and its test.
 
     \b
     gen3d new-plugin palette
-    pip install -e gen3d_palette
+    pip install -e gen3d-palette
     gen3d plugins
     """
     from gen3d.new_plugin import new_plugin

@@ -29,7 +29,7 @@ from wheels import install
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-EXAMPLE = ROOT / "examples" / "gen3d_palette"
+EXAMPLE = ROOT / "examples" / "gen3d-palette"
 PLUGINS = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
 BLOCK = re.compile(
     r"(?:<!-- from (?P<source>\S+) -->\n)?^```(?P<language>\w+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
@@ -72,7 +72,7 @@ def test_the_tutorial_shows_the_whole_plugin_in_under_40_lines() -> None:
     shown = {block["source"]: block["text"] for block in blocks(ROOT / "docs" / "plugins.md")}
     for name in ("gen3d_palette.py", "pyproject.toml", "recipe.yaml", "test_palette.py"):
         text = (EXAMPLE / name).read_text(encoding="utf-8")
-        assert shown[f"examples/gen3d_palette/{name}"] == text
+        assert shown[f"examples/gen3d-palette/{name}"] == text
     assert len((EXAMPLE / "gen3d_palette.py").read_text(encoding="utf-8").splitlines()) < 40
 
 
@@ -114,7 +114,7 @@ def palette(site: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.fixture
 def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with what the pages' commands name."""
-    shutil.copytree(EXAMPLE, tmp_path / "gen3d_palette")
+    shutil.copytree(EXAMPLE, tmp_path / "gen3d-palette")
     shutil.copy(ROOT / "examples" / "barrel.png", tmp_path / "photo.png")
     monkeypatch.chdir(tmp_path)
     return tmp_path

@@ -16,7 +16,7 @@ from gen3d.new_plugin import new_plugin, skeleton
 from gen3d.plugins import Plugins, installed
 from wheels import install
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "gen3d_palette"
+EXAMPLE = Path(__file__).parents[2] / "examples" / "gen3d-palette"
 FILES = ["README.md", "gen3d_soft_shadow.py", "pyproject.toml", "recipe.yaml", "test_soft_shadow.py"]
 
 
@@ -49,7 +49,7 @@ def test_the_name_is_everywhere(name: str, class_name: str) -> None:
 
 def test_a_folder_is_written_where_it_is_wanted(tmp_path: Path) -> None:
     written = new_plugin("soft_shadow", tmp_path / "deep" / "er", Plugins())
-    folder = tmp_path / "deep" / "er" / "gen3d_soft_shadow"
+    folder = tmp_path / "deep" / "er" / "gen3d-soft_shadow"
     assert written == [folder / name for name in FILES]
     assert {path.name: path.read_text(encoding="utf-8") for path in written} == skeleton("soft_shadow")
     assert list(folder.parent.iterdir()) == [folder]
@@ -78,20 +78,20 @@ def test_a_name_that_is_taken_is_refused(tmp_path: Path, name: str, owner: str) 
 
 
 def test_nothing_is_overwritten(tmp_path: Path) -> None:
-    folder = tmp_path / "gen3d_fog"
+    folder = tmp_path / "gen3d-fog"
     folder.mkdir()
     (folder / "mine.txt").write_text("work of years")
     with pytest.raises(BadInput, match="already exists") as refused:
         new_plugin("fog", tmp_path, Plugins())
     assert refused.value.place == str(folder)
-    assert [path.name for path in tmp_path.rglob("*")] == ["gen3d_fog", "mine.txt"]
+    assert [path.name for path in tmp_path.rglob("*")] == ["gen3d-fog", "mine.txt"]
 
 
 def test_a_directory_that_cannot_be_one_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(BadInput, match="cannot be written") as refused:
         new_plugin("fog", tmp_path / "file", Plugins())
-    assert refused.value.place == str(tmp_path / "file" / "gen3d_fog")
+    assert refused.value.place == str(tmp_path / "file" / "gen3d-fog")
 
 
 def test_a_full_disk_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,11 +115,11 @@ def test_the_command_says_what_it_wrote_and_what_comes_next(
     command = lambda: cli.main(["new-plugin", "soft_shadow"], standalone_mode=False)  # noqa: E731
     assert guarded(command) == 0
     assert capsys.readouterr().out.splitlines() == [
-        *(f"gen3d_soft_shadow/{name}" for name in FILES),
-        "now: pip install -e gen3d_soft_shadow && gen3d plugins",
+        *(f"gen3d-soft_shadow/{name}" for name in FILES),
+        "now: pip install -e gen3d-soft_shadow && gen3d plugins",
     ]
     assert guarded(command) == 2
-    assert capsys.readouterr().err.startswith("error: gen3d_soft_shadow: already exists\n")
+    assert capsys.readouterr().err.startswith("error: gen3d-soft_shadow: already exists\n")
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +127,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     work = tmp_path_factory.mktemp("skeleton")
     new_plugin("soft_shadow", work, Plugins())
     (work / "build").mkdir()
-    return install(work / "gen3d_soft_shadow", work / "build")
+    return install(work / "gen3d-soft_shadow", work / "build")
 
 
 def test_an_installed_skeleton_is_listed(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,12 +143,13 @@ def test_an_installed_skeleton_is_listed(site: Path, monkeypatch: pytest.MonkeyP
     assert status == {"name": "soft_shadow", **expected}
 
 
-def test_an_installed_skeleton_passes_its_own_tests(site: Path) -> None:
-    """Among them a run of its recipe, which finds it by its entry point."""
-    folder = site.parents[1] / "gen3d_soft_shadow"
+@pytest.mark.parametrize("beside", [False, True])
+def test_an_installed_skeleton_passes_its_own_tests(site: Path, *, beside: bool) -> None:
+    """In its folder and from the one around it; among them a run of its recipe, which finds it by its entry point."""
+    folder = site.parents[1] / "gen3d-soft_shadow"
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-W", "error::UserWarning", "-p", "no:cacheprovider"],
-        cwd=folder,
+        [sys.executable, "-m", "pytest", "-q", "-W", "error::UserWarning", "-p", "no:cacheprovider", str(folder)],
+        cwd=folder.parent if beside else folder,
         env={**os.environ, "PYTHONPATH": str(site)},
         capture_output=True,
         text=True,
