@@ -22,6 +22,7 @@ benchmark: $(READY)
 	$(BIN)/python benchmarks/volume.py
 	$(BIN)/python benchmarks/hash_grid.py
 	$(BIN)/python benchmarks/raster.py
+	$(BIN)/python benchmarks/vsd_step.py --size 256
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
