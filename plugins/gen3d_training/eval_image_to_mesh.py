@@ -11,6 +11,7 @@ from gen3d.checkpoint import write_atomically
 from gen3d.errors import BadInput, OutOfMemory, Unavailable
 from gen3d.recipe import Recipe
 from gen3d_training import cases, visual_hull
+from gen3d_training.evaluation import claim, quiet_plugins
 from gen3d_training.metrics import chamfer, iou
 from gen3d_training.model import load_model
 from gen3d_training.scores import Figures, markdown, summary
@@ -78,7 +79,7 @@ def eval_image_to_mesh(
     chosen = cases.choose(dataset, objects, only, seed)
     make = make or _run_of(recipe, profile, overrides)
     protocol = {**METHOD, "recipe": loaded.name, "profile": profile, "overrides": overrides, "seed": seed}
-    _claim(output, {**protocol, "resolved": loaded.resolved()})
+    claim(output, {**protocol, "resolved": loaded.resolved()})
     ablation = _without_prior(loaded)
     runs = {"recipe": [], **({"prior off": ablation} if ablation else {})}
     results: dict[str, dict[str, Any]] = {}
@@ -122,11 +123,9 @@ def _figures(seen: Seen, truth: Seen) -> Figures:
 
 
 def _run_of(recipe: str | Path, profile: str | None, overrides: list[str]) -> Make:
-    from gen3d.plugins import load_plugins
     from gen3d.run import Run
 
-    plugins = load_plugins()
-    plugins.muted.update(status.name for status in plugins.statuses)  # no observer's films of what is only measured
+    plugins = quiet_plugins()
 
     def make(picture: Path, elevation_deg: float, directory: Path, extra: list[str]) -> Path:
         own = [f"inputs.image={picture}", f"inputs.elevation_deg={elevation_deg}", f"output={directory}"]
@@ -146,15 +145,6 @@ def _without_prior(recipe: Recipe) -> list[str]:
         return [f"guidance.{PRIOR}=null"]
     having = [name for name, stage in recipe.stages.items() if (stage.values.get("guidance") or {}).get(PRIOR)]
     return [f"stages.{name}.guidance.{PRIOR}=null" for name in having]
-
-
-def _claim(output: Path, protocol: dict[str, Any]) -> None:
-    """Refuse to mix figures of different settings."""
-    stored, text = output / "protocol.json", json.dumps(protocol, indent=1, default=str)
-    if stored.is_file() and stored.read_text() != text:
-        cause = "holds figures of another recipe or protocol"
-        raise BadInput(cause, place=str(output), remedy="give another --output, or remove that folder")
-    write_atomically(stored, text.encode())
 
 
 def _conclude(output: Path, protocol: dict[str, Any], results: dict[str, Any]) -> dict[str, Any]:

@@ -44,12 +44,17 @@ def markdown(result: dict[str, Any]) -> str:
     lines = ["# Image to mesh", ""]
     for figure in FIGURES:
         header, *rows = table(result, figure)
-        lines += [_row(header), _row(["---", *("---:" for _ in header[1:])]), *map(_row, rows), ""]
+        lines += [row(header), row(["---", *("---:" for _ in header[1:])]), *map(row, rows), ""]
     failed = failures(result)
     if failed:
         lines += [f"Without a mesh, marked `!`: {len(failed)}", "", *(f"- {line}" for line in failed), ""]
     lines += ["Protocol:", "", *(f"- {key}: {value}" for key, value in result["protocol"].items()), ""]
     return "\n".join(lines)
+
+
+def row(cells: list[str]) -> str:
+    """A row of a markdown table."""
+    return f"| {' | '.join(cells)} |"
 
 
 def _averages(values: list[float]) -> dict[str, float]:
@@ -58,7 +63,3 @@ def _averages(values: list[float]) -> dict[str, float]:
 
 def _text(figures: Figures, figure: str) -> str:
     return f"{figures[figure]:.4f}" + ("!" if "error" in figures else "")
-
-
-def _row(cells: list[str]) -> str:
-    return f"| {' | '.join(cells)} |"

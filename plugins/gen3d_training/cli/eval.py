@@ -138,6 +138,82 @@ def views(
     _print_protocol(result["protocol"])
 
 
+@eval_.command("text-to-3d")
+@click.argument("dataset", type=click.Path(path_type=Path))
+@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
+@click.option(
+    "--recipe",
+    "recipes",
+    multiple=True,
+    default=("prolificdreamer_vsd", "dreamfusion_sds"),
+    show_default=True,
+    help="A file, or the name of a shipped one; may be given again.",
+)
+@click.option("--profile", help="Of each recipe, such as mini.")
+@click.option("--prompts", type=click.Path(path_type=Path), help="A file of prompts, one a line. Default: ten.")
+@click.option("--only", multiple=True, metavar="KIND", help="Run the prompts of this kind; may be given again.")
+@click.option(
+    "--particles", default=4, show_default=True, type=click.IntRange(1), help="Of the first prompt, for the diversity."
+)
+@click.option("--meshes", type=click.Path(path_type=Path), help="DATASET's, for the diversity of real objects.")
+@click.option("--seed", default=0, show_default=True, help="Of the classifier.")
+@click.option("--output", type=click.Path(path_type=Path), help="Default: runs/eval-text-to-3d[-PROFILE].")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def text_to_3d(
+    dataset: Path,
+    overrides: tuple[str, ...],
+    *,
+    recipes: tuple[str, ...],
+    profile: str | None,
+    prompts: Path | None,
+    only: tuple[str, ...],
+    particles: int,
+    meshes: Path | None,
+    seed: int,
+    output: Path | None,
+    as_json: bool,
+) -> None:
+    """Run the first stage of recipes on prompts, and see what a classifier names the results.
+
+    The classifier is trained on the rendered objects of DATASET, for a few minutes, the first time. Beside what it
+    says: colour saturation, time, memory, and how far particles of one prompt differ. What is finished is kept, so an
+    interrupted command goes on when it is given again.
+
+    \b
+    gen3d eval text-to-3d data/mini_views --profile mini --meshes meshes
+    """
+    from rich.console import Console
+    from rich.progress import MofNCompleteColumn, Progress
+
+    from gen3d_training.eval_text_to_3d import eval_text_to_3d
+    from gen3d_training.text_tables import classifier_text, failures, outcome, prompts_table, recipes_table
+
+    output = output or Path("runs", "-".join(["eval-text-to-3d", *([profile] if profile else [])]))
+    with Progress(*Progress.get_default_columns(), MofNCompleteColumn(), console=Console(stderr=True)) as bar:
+        tasks = [bar.add_task(name, total=None, visible=False) for name in ("Classifier", "Prompts")]
+
+        def learnt(done: int, total: int) -> None:
+            bar.update(tasks[0], completed=done, total=total, visible=True)
+
+        def report(recipe: str, prompt: str, done: int, total: int, found: dict[str, Any]) -> None:
+            bar.update(tasks[1], completed=done, total=total, visible=True)
+            bar.console.print(f"{recipe}, {prompt!r}: {outcome(found)}", markup=False, highlight=False)
+
+        result = eval_text_to_3d(
+            dataset, output, recipes, profile, overrides, prompts, only, particles, meshes, seed, report, learnt
+        )
+    if as_json:
+        _print_json(result)
+        return
+    click.echo(classifier_text(result))
+    for table in (prompts_table(result), recipes_table(result)):
+        _print_table(*table)
+    for line in failures(result):
+        click.echo(f"failed: {line}")
+    _print_protocol(result["protocol"])
+    click.echo(f"{output / 'results.json'}, {output / 'results.md'}, {output / 'sheet.png'}")
+
+
 def _print_json(result: dict[str, Any]) -> None:
     import json
 
