@@ -23,6 +23,9 @@ FAR = 2.0
 FLATTEST = 1e-6
 """Least slope that is divided by, per cell."""
 
+ROUNDS = 4
+"""Of looking up where a place in a lattice was before its nodes moved: few, since neighbours move much alike."""
+
 CHUNK = 1 << 18
 """Points in one query of a field: bounds the memory."""
 
@@ -73,6 +76,34 @@ def signed_distances(field: RadianceField, nodes: Float[Tensor, "x y z 3"], thre
         torch.from_numpy(values).to(distances.device) for values in (solid != inside, FAR * (1.0 - 2.0 * solid))
     )
     return torch.where(changed, sign.to(distances.dtype), distances)
+
+
+@torch.no_grad()
+def resampled(
+    distances: Float[Tensor, "x y z"], moved: Float[Tensor, "x y z 3"], side: int
+) -> Float[Tensor, "side side side"]:
+    """Signed distances on a lattice of `side` nodes along each axis in the same box, whose nodes have not moved.
+
+    The old lattice has s at p + d(p), so that s at q is that of the p for which p + d(p) = q, found in a few rounds.
+
+    Args:
+        distances: at the nodes of the old lattice, in its cells.
+        moved: d, by how much these nodes have moved, in its cells.
+    """
+    cells = len(distances) - 1
+    volume = torch.cat([distances[None], moved.permute(3, 0, 1, 2)])[None]
+    axis = torch.linspace(0, cells, side, device=distances.device)
+    wanted = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), dim=-1)
+
+    def at(places: Float[Tensor, "x y z 3"]) -> Float[Tensor, "4 x y z"]:
+        reversed_axes = (2 * places / cells - 1).flip(-1)[None]
+        found = torch.nn.functional.grid_sample(volume, reversed_axes, padding_mode="border", align_corners=True)
+        return found[0]
+
+    places = wanted
+    for _ in range(ROUNDS):
+        places = wanted - at(places)[1:].permute(1, 2, 3, 0)
+    return (at(places)[0] * ((side - 1) / cells)).clamp(-FAR, FAR)
 
 
 def whole(inside: Bool[np.ndarray, "x y z"]) -> Bool[np.ndarray, "x y z"]:

@@ -65,9 +65,8 @@ class Crossings:
 
 
 @torch.no_grad()
-def marching_tetrahedra(distances: Float[Tensor, "x y z"]) -> Crossings:
-    """The topology of the zero level of signed distances at the nodes of a lattice. Zero counts as negative."""
-    positive = distances > 0
+def marching_tetrahedra(positive: Bool[Tensor, "x y z"]) -> Crossings:
+    """The topology of the zero level of signed distances, of which the signs at the nodes of a lattice are enough."""
     keys = _crossed_edges(positive)
     place = keys.new_empty(len(DIRECTIONS) * positive.numel())
     place[keys] = torch.arange(len(keys), device=keys.device)

@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from gen3d import BadInput, Degenerate, RadianceField, Representation, Stage, Step, Triangles, Unsupported
-from gen3d_mesh.handover import FAR, occupied_box, signed_distances
+from gen3d_mesh.handover import FAR, occupied_box, resampled, signed_distances
 from gen3d_mesh.marching import Crossings, marching_tetrahedra, vertices_on
 
 REACH = 0.5
@@ -63,7 +63,7 @@ class Tetrahedra(Representation):
         self.sdf = nn.Parameter(torch.empty(side, side, side))
         self.offsets = nn.Parameter(torch.zeros(side**3, 3))
         self.register_buffer("bounds", torch.empty(2, 3))
-        self._found: tuple[object, Crossings] | None = None
+        self._found: tuple[Tensor, Crossings] | None = None
 
     def bind(self, stage: Stage) -> None:
         """Start: a ball; colours as their field starts."""
@@ -96,11 +96,13 @@ class Tetrahedra(Representation):
         return {**super().trained_state(), "bounds": self.bounds, **{f"texture.{k}": v for k, v in colors.items()}}
 
     def initialise_from(self, other: Representation) -> None:
-        """Cut a radiance field at the threshold, or take over a surface of the same resolution, and its colours.
+        """Cut a radiance field at the threshold, or take over a surface; and its colours.
+
+        A surface of the same resolution is taken over as it is, one of another resolution is sampled.
 
         Raises:
             Degenerate: the field has no surface.
-            Unsupported: the kinds, or the resolutions, do not convert.
+            Unsupported: the kinds do not convert, or a frozen shape would change.
         """
         if isinstance(other, Tetrahedra):
             self._copy(other)
@@ -136,14 +138,13 @@ class Tetrahedra(Representation):
         return cast("RadianceField", self.field).features(points)
 
     def _crossings(self) -> Crossings:
-        """Which edges the surface crosses, looked up again only when a distance has changed."""
-        state = (self.sdf._version, self.sdf.device)  # noqa: SLF001 (its one name)
-        if self._found is None or self._found[0] != state:
-            closed = self.sdf.detach().clone()
-            for axis in range(3):
-                for end in (0, -1):
-                    closed.select(axis, end).clamp_min_(BORDER)
-            self._found = (state, marching_tetrahedra(closed))
+        """Which edges the surface crosses, looked up again only when a sign has changed."""
+        positive = self.sdf.detach() > 0
+        for axis in range(3):
+            for end in (0, -1):
+                positive.select(axis, end).fill_(value=True)
+        if self._found is None or self._found[0].device != positive.device or not positive.equal(self._found[0]):
+            self._found = (positive, marching_tetrahedra(positive))
         return self._found[1]
 
     @torch.no_grad()
@@ -155,14 +156,18 @@ class Tetrahedra(Representation):
 
     @torch.no_grad()
     def _copy(self, other: "Tetrahedra") -> None:
-        if other.resolution != self.resolution:
-            raise Unsupported(
-                f"a lattice of {self.resolution} cannot start from one of {other.resolution}",
-                place=self.name,
-                remedy=f"set representation.resolution={other.resolution}",
-            )
-        for own, others in ((self.sdf, other.sdf), (self.offsets, other.offsets), (self.bounds, other.bounds)):
-            own.copy_(others)
+        self.bounds.copy_(other.bounds)
+        if other.resolution == self.resolution:
+            self.sdf.copy_(other.sdf)
+            self.offsets.copy_(other.offsets)
+            return
+        if self.frozen == "geometry":
+            cause = f"the geometry is frozen, and a lattice of {self.resolution} cannot hold that of {other.resolution}"
+            remedy = f"set representation.resolution={other.resolution}, or let the geometry be trained"
+            raise Unsupported(cause, place=self.name, remedy=remedy)
+        moved = REACH * other.offsets.tanh().view(*other.sdf.shape, 3)
+        self.sdf.copy_(resampled(other.sdf, moved, self.resolution + 1))
+        self.offsets.zero_()
 
     def _nodes(self) -> Float[Tensor, "x y z 3"]:
         """Where the nodes are before they move, in the world."""

@@ -6,9 +6,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from gen3d import BadInput, Representation, Schedule, Stage, Step, Unsupported, rng
+from gen3d import BadInput, RadianceField, Representation, Schedule, Stage, Step, Unsupported, rng
 from gen3d.views import Space
 from gen3d_nerf.encoding import Backend, HashEncoding
+from gen3d_nerf.fit import fit
 from gen3d_nerf.perceptron import Perceptron
 
 _ON_THE_FACE = 1e-5  # of the box's side: where a ray enters, rounding must not decide whether there is something
@@ -41,6 +42,8 @@ class HashGrid(Representation):
         density_shift: density before activation, everywhere.
         blob_density: the same in the centre, on top; 0: no blob.
         blob_radius: where the blob ends, world units.
+        density_noise: standard deviation of what is added to the density before activation in training (ProlificDreamer
+            has 1): fog does not pay.
         backend: what looks up in the table; "auto": tinycudann on CUDA where it is installed, else torch.
     """
 
@@ -61,6 +64,7 @@ class HashGrid(Representation):
         density_shift: float = 0.0,
         blob_density: float = 10.0,
         blob_radius: float = 0.5,
+        density_noise: Schedule | float = 0.0,
         backend: Backend = "auto",
     ) -> None:
         super().__init__()
@@ -77,8 +81,9 @@ class HashGrid(Representation):
             cause = f"table_log2 is {table_log2}, layers {layers}"
             raise BadInput(cause, remedy="table_log2 is from 3 to 24, layers 0 or more")
         self.half_side, self.activation, self.backend = box, activation, backend
-        self.density_shift, self.blob_density, self.blob_radius = density_shift, blob_density, blob_radius
+        self.density_shift, self.blob = density_shift, (blob_density, blob_radius)
         self.active_levels = Schedule.of(levels if active_levels is None else active_levels)
+        self.density_noise = Schedule.of(density_noise)
         self.encoding = HashEncoding(levels, coarsest, finest, table_log2, interpolation == "smoothstep")
         hidden = [self.encoding.width, *[width] * layers]
         self.density_network = Perceptron([*hidden, 1])
@@ -101,19 +106,35 @@ class HashGrid(Representation):
         self.density_network.start(streams["density"])
         self.color_network.start(streams["color"])
         self.encoding.active = self.active_levels(0, stage.steps)
+        self._fit_stream = rng.generator(stage.seed, stage.name, "hash_grid.fit")
+        self._noise: tuple[float, torch.Generator] | None = None
 
     def at(self, step: Step) -> None:
-        """Levels join as scheduled."""
+        """Levels join as scheduled, and there is new noise."""
         self.encoding.active = self.active_levels(step.index, step.total)
+        strength, seed = self.density_noise(step.index, step.total), step.rng("hash_grid.noise").initial_seed()
+        self._noise = (strength, torch.Generator(step.device).manual_seed(seed)) if strength else None
 
     def density(self, points: Float[Tensor, "points 3"]) -> Float[Tensor, " points"]:
         """Extinction per unit of length; 0 outside the box."""
         inside = points.detach().abs().amax(1) <= self.half_side * (1 + 2 * _ON_THE_FACE)
-        raw = self.density_network(self._encoded(points))[:, 0] + self.density_shift
-        if self.blob_density:
-            distance = points.square().sum(1).clamp_min(_CENTER).sqrt()
-            raw = raw + self.blob_density * (1 - distance / self.blob_radius)
+        raw = self.raw_density(points)
+        if self._noise is not None and torch.is_grad_enabled():
+            strength, stream = self._noise
+            raw = raw + strength * torch.randn(raw.shape, generator=stream, device=raw.device)
         return inside * (nn.functional.softplus(raw) if self.activation == "softplus" else _exp(raw))
+
+    def raw_density(self, points: Float[Tensor, "points 3"]) -> Float[Tensor, " points"]:
+        """Before activation."""
+        raw: Tensor = self.density_network(self._encoded(points))[:, 0] + self.density_shift
+        height, radius = self.blob
+        if height:
+            raw = raw + height * (1 - points.square().sum(1).clamp_min(_CENTER).sqrt() / radius)
+        return raw
+
+    def inverse(self, density: Float[Tensor, " points"]) -> Float[Tensor, " points"]:
+        """What becomes this density, which is more than 0."""
+        return density + torch.log(-torch.expm1(-density)) if self.activation == "softplus" else density.log()
 
     def features(self, points: Float[Tensor, "points 3"]) -> Float[Tensor, "points channels"]:
         """Colours (sRGB in [0, 1]) or latents."""
@@ -122,14 +143,15 @@ class HashGrid(Representation):
 
     @torch.no_grad()
     def initialise_from(self, other: Representation) -> None:
-        """Take over the table and the networks of a hash grid with the same levels; colours only of the same kind."""
+        """Take over the table and the networks of an equal hash grid; be fitted to any other radiance field.
+
+        Colours only where the other has features of the same kind.
+        """
+        if not isinstance(other, RadianceField):
+            raise Unsupported(f"a hash_grid cannot start from a {type(other).__name__}, which has no density")
         if not isinstance(other, HashGrid) or not self._fits(other):
-            raise Unsupported(
-                f"a hash_grid cannot start from this {type(other).__name__}: it takes over another hash_grid with the "
-                "same box, levels, table_log2, coarsest, finest, interpolation, width and layers",
-                place="representation",
-                remedy="give both stages the same ones, or choose voxel here, which samples any field",
-            )
+            fit(self, other, self._fit_stream)
+            return
         names = ["encoding", "density"]
         if (other.space, other.channels) == (self.space, self.channels):
             names.append("color")
@@ -140,7 +162,10 @@ class HashGrid(Representation):
 
     def _fits(self, other: "HashGrid") -> bool:
         """Whether the other's table and density network mean the same here."""
-        same = [(f.encoding.levels, f.encoding.smooth, f.half_side) for f in (self, other)]
+        same = [
+            (f.encoding.levels, f.encoding.smooth, f.half_side, f.activation, f.density_shift, *f.blob)
+            for f in (self, other)
+        ]
         shapes = [[weight.shape for weight in field.density_network.weights] for field in (self, other)]
         return same[0] == same[1] and shapes[0] == shapes[1]
 

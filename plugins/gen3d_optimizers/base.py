@@ -67,6 +67,7 @@ class GroupedOptimizer(Optimizer):
         for group in self.inner.param_groups:
             group["lr"] = self.rates[group["name"]](step.index, step.total)
         self.inner.step()
+        torch.autograd.graph.increment_version(params)  # fused steps do not, and renderers go by it
         return True
 
     def state_dict(self) -> dict[str, Any]:

@@ -14,4 +14,5 @@ def register_components(registry: Registrar) -> None:
     registry.guidance("normal_smoothness", "gen3d_regularizers.normal_smoothness:NormalSmoothness")
     registry.guidance("opacity", "gen3d_regularizers.opacity:Opacity")
     registry.guidance("orientation", "gen3d_regularizers.orientation:Orientation")
+    registry.guidance("weight_entropy", "gen3d_regularizers.weight_entropy:WeightEntropy")
     registry.guidance("z_variance", "gen3d_regularizers.z_variance:ZVariance")

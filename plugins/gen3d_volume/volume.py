@@ -20,13 +20,13 @@ from gen3d import (
     Unsupported,
     Views,
 )
-from gen3d_volume.background import Background, Solid, make_background
+from gen3d.background import Backdrop, Spec
+from gen3d.shading import Diffuse, Lamp, Light, Shading
 from gen3d_volume.composite import Packing, sum_along_rays, weights
 from gen3d_volume.drawn import Drawn, ask, composite, gather, join
 from gen3d_volume.march import march
 from gen3d_volume.normals import NORMALS, analytic_normals
 from gen3d_volume.occupancy import MOST_CELLS, Occupancy
-from gen3d_volume.shading import Light, Shading
 
 COLORLESS = 1e-4
 """Samples of no more weight than this give no colour, only opacity and depth (published SJC)."""
@@ -51,7 +51,8 @@ class Volume(Renderer):
             the input view. The colours of the field are their albedo.
         textureless: share of those that show white surfaces.
         ambient: light that is everywhere, where it is lit.
-        diffuse: light of the lamp.
+        diffuse: light of the lamp; random: a share drawn each step, of which the rest is everywhere (Magic3D).
+        lamp: where it is: "beside" the camera (DreamFusion), or in a "cone" of 60 degrees around it (Magic3D).
         occupancy: cells of the grid along the box's side at most; it has one a voxel otherwise.
         skip_below: opacity of a step that is not worth a sample; 0: only what is exactly empty is skipped.
         stop_at: share of light left at which a ray may end; 0: none ends early.
@@ -66,14 +67,15 @@ class Volume(Renderer):
     def __init__(
         self,
         step_ratio: float = 0.5,
-        background: Literal["white", "black", "texture", "network"] | list[float] = "white",
+        background: Spec = "white",
         background_depth: float = 10.0,
         random_background: Schedule | float = 0.0,
         normals: Literal["finite", "analytic"] = "finite",
         shading: Schedule | float = 0.0,
         textureless: float = 0.5,
         ambient: float = 0.1,
-        diffuse: float = 0.9,
+        diffuse: Diffuse = 0.9,
+        lamp: Lamp = "beside",
         occupancy: int = MOST_CELLS,
         skip_below: float = 1e-4,
         stop_at: float = 1e-4,
@@ -86,9 +88,9 @@ class Volume(Renderer):
                 raise BadInput(f"{name} is {value}", remedy="it is more than 0")
         if not 1 <= occupancy <= MOST_CELLS:
             raise BadInput(f"occupancy is {occupancy}", remedy=f"it is from 1 to {MOST_CELLS}")
-        self.step_ratio, self.background, self.background_depth = step_ratio, background, background_depth
-        self.random_background, self.normals = Schedule.of(random_background), normals
-        self.shading = Shading(shading, textureless, ambient, diffuse)
+        self.step_ratio, self.background_depth, self.normals = step_ratio, background_depth, normals
+        self.backdrop = Backdrop(background, random_background)
+        self.shading = Shading(shading, textureless, ambient, diffuse, lamp)
         self.cells, self.skip_below, self.stop_at = occupancy, skip_below, stop_at
         self.refresh_every, self.chunk = refresh_every, chunk
         self._due = True
@@ -97,25 +99,29 @@ class Volume(Renderer):
     def bind(self, stage: Stage) -> None:
         """Make the background. Raises Unsupported where the field is none for what the recipe asks."""
         field = cast("RadianceField", stage.representation)
-        if field.space != "rgb" and (self.shading.possible or any(share for _, share in self.random_background.knots)):
+        if field.space != "rgb" and (self.shading.possible or self.backdrop.varies):
             cause = "random_background and shading are about colours, and the field holds latents"
             raise Unsupported(cause, place="renderer", remedy="set both to 0, or representation.channels=rgb")
         if self.normals == "analytic":
             analytic_normals(field, field.box.mean(0, keepdim=True))  # refuses here, before the first step
         self._stage = stage
-        self.behind: Background = make_background(self.background, field, stage)
+        self.backdrop.bind(stage, field.space, field.channels)
         self.occupancy = Occupancy(field, self.cells)
         self._due, self._examined = True, None
 
     def param_groups(self) -> dict[str, list[nn.Parameter]]:
         """`background`, where it is learnt."""
-        learnt = list(self.behind.parameters())
+        learnt = list(self.backdrop.parameters())
         return {"background": learnt} if learnt else {}
+
+    def trained_state(self) -> dict[str, Tensor]:
+        """The background, and what is known of the field, with whether it is time to look at that anew."""
+        return {**super().trained_state(), "due": torch.tensor(self._due)}
 
     def load_trained_state(self, state: dict[str, Tensor]) -> None:
         """Put a checkpoint's tensors back: what it knows of the field is as old as it was."""
         super().load_trained_state(state)
-        self._due = False
+        self._due = bool(state["due"])
 
     def at(self, step: Step) -> None:
         """Every `refresh_every` steps the field is looked at anew, or when it is drawn again after that."""
@@ -126,18 +132,17 @@ class Volume(Renderer):
         field = cast("RadianceField", representation)
         occupancy = self._occupied(representation)
         origins, directions = cameras.rays()
-        varied = torch.is_grad_enabled() and not self._stage.is_reference(cameras)
-        light = self.shading.light(cameras, step) if varied and self.shading.possible else None
+        lit = self.shading.possible and self._stage.varies(cameras)
+        light = self.shading.light(cameras, step) if lit else None
         rays = [origins, directions] if light is None else [origins, directions, light.at_each_ray_of(cameras)]
         flat = [values.flatten(0, 2).T.float().contiguous() for values in rays]
         chunks = zip(*(torch.split(values, self.chunk, dim=1) for values in flat), strict=True)
         drawn = join([self._draw(field, chunk, light, occupancy, outputs) for chunk in chunks])
         shape = (len(cameras), cameras.height, cameras.width, -1)
         left = drawn.left.view(shape)
-        behind = (self._random_color(step) if varied else None) or self.behind
         return Views(
             cameras=cameras,
-            image=drawn.light.view(shape) + left * behind(cameras, directions.float()),
+            image=drawn.light.view(shape) + left * self.backdrop(cameras, directions.float(), step),
             space=field.space,
             alpha=1 - left,
             depth=drawn.depth.view(shape),
@@ -160,14 +165,6 @@ class Volume(Renderer):
             occupancy.survey(field, step, self.skip_below)
             self._examined = (state, occupancy)
         return self._examined[1]
-
-    def _random_color(self, step: Step) -> Background | None:
-        """Now and then, one colour behind everything."""
-        share = self.random_background(step.index, step.total)
-        if not share:
-            return None
-        chance, *color = step.rand("volume.background", 4)
-        return Solid(torch.stack(color)) if chance < share else None
 
     def _draw(
         self,

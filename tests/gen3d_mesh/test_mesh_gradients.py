@@ -9,14 +9,14 @@ from torch import Tensor
 
 from gen3d import Cameras, Step, Views
 from gen3d_mesh.raster import Raster
-from plain_surface import FOV, PlainSurface, front, pixel_size, tilted_box
+from plain_surface import FOV, PlainSurface, bound, front, pixel_size, tilted_box
 
 STEP = Step(0, 1)
 OUTPUTS = frozenset({"image", "alpha", "depth", "normal"})
 
 
 def draw(surface: PlainSurface, cameras: Cameras) -> Views:
-    return Raster()(surface, cameras, STEP, OUTPUTS)
+    return bound(Raster())(surface, cameras, STEP, OUTPUTS)
 
 
 def test_the_gradient_of_every_vertex_is_that_of_finite_differences() -> None:

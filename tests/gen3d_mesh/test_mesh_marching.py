@@ -23,7 +23,7 @@ def exactly(got: Tensor | None, expected: Tensor) -> None:
 
 
 def mesh(distances: Tensor, nodes: Tensor) -> tuple[Tensor, Tensor]:
-    found = marching_tetrahedra(distances.view(4, 4, 4))
+    found = marching_tetrahedra(distances.view(4, 4, 4) > 0)
     return vertices_on(distances[found.edges], nodes[found.edges]), found.faces
 
 
@@ -69,7 +69,7 @@ def test_a_ball_is_closed_and_its_normals_point_to_positive_distances() -> None:
     axis = torch.linspace(-1, 1, 21, dtype=torch.float64)
     nodes = torch.cartesian_prod(axis, axis, axis)
     distances = nodes.norm(dim=1) - 0.7
-    found = marching_tetrahedra(distances.view(21, 21, 21))
+    found = marching_tetrahedra(distances.view(21, 21, 21) > 0)
     vertices = vertices_on(distances[found.edges], nodes[found.edges])
     a, b, c = vertices[found.faces].unbind(1)
     volume = (a * torch.linalg.cross(b, c)).sum() / 6
@@ -83,7 +83,7 @@ def test_a_ball_is_closed_and_its_normals_point_to_positive_distances() -> None:
 def test_axes_may_differ_in_length() -> None:
     """A plane across a lattice of 3 x 2 x 2 cubes: four squares of two triangles."""
     x = torch.arange(4.0)[:, None, None].expand(4, 3, 3)
-    found = marching_tetrahedra(x - 1.25)
+    found = marching_tetrahedra(x > 1.25)
     nodes = torch.cartesian_prod(torch.arange(4.0), torch.arange(3.0), torch.arange(3.0))
     vertices = vertices_on((x - 1.25).flatten()[found.edges], nodes[found.edges])
     assert torch.equal(vertices[:, 0], torch.full((len(vertices),), 1.25))
@@ -94,6 +94,6 @@ def test_axes_may_differ_in_length() -> None:
 
 
 def test_where_there_is_no_surface_there_is_nothing() -> None:
-    found = marching_tetrahedra(torch.ones(3, 3, 3))
+    found = marching_tetrahedra(torch.ones(3, 3, 3) > 0)
     assert found.edges.shape == (0, 2)
     assert found.faces.shape == (0, 3)

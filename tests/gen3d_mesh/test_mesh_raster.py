@@ -13,14 +13,14 @@ from gen3d_mesh import screen as screen_module
 from gen3d_mesh.backends import choose
 from gen3d_mesh.raster import Raster
 from gen3d_mesh.screen import nearest_faces, project
-from plain_surface import FOV, PlainSurface, front, pixel_size, square, tilted_box
+from plain_surface import FOV, PlainSurface, bound, front, pixel_size, square, tilted_box
 
 STEP = Step(0, 1)
 ALL = frozenset({"image", "alpha", "depth", "normal"})
 
 
 def draw(surface: PlainSurface, cameras: Cameras, **keywords: object) -> Views:
-    return Raster(**keywords)(surface, cameras, STEP, ALL)
+    return bound(Raster(**keywords))(surface, cameras, STEP, ALL)
 
 
 def soup(count: int) -> tuple[Tensor, Tensor]:
@@ -145,7 +145,7 @@ def test_normals_point_outwards_and_are_smooth() -> None:
     assert views.normal is not None
     expected = torch.nn.functional.normalize(views.image[inner], dim=1)
     assert (views.normal[inner] - expected).norm(dim=1).max() < 0.03
-    assert Raster()(PlainSurface.of(ball), front(8), STEP, frozenset({"image"})).normal is None
+    assert bound(Raster())(PlainSurface.of(ball), front(8), STEP, frozenset({"image"})).normal is None
     assert (views.normal[views.alpha[..., 0] == 0] == 0).all()
 
 
@@ -213,6 +213,46 @@ def test_a_random_background_is_for_training_only() -> None:
     assert all(renderer(surface, seen, at, frozenset()).image[0, 0, 0].tolist() == [1, 1, 1] for seen, at in others)
     with torch.no_grad():
         assert renderer(surface, cameras, STEP, frozenset()).image[0, 0, 0].tolist() == [1, 1, 1]
+
+
+def test_a_background_is_learnt_by_the_direction() -> None:
+    renderer = bound(Raster(background="network"))
+    (weights,) = renderer.param_groups().values()
+    views = renderer(PlainSurface(*square(0.5)), front(8, 2), STEP, frozenset())
+    views.image[:, 0].sum().backward()
+    assert all(weight.grad is not None and weight.grad.any() for weight in weights)
+    assert views.image[views.alpha[..., 0] == 0].std(0).min() > 1e-3
+    assert (views.image[views.alpha[..., 0] == 1] == 0.5).all()  # behind the square
+
+
+def test_a_white_ball_is_lit_from_the_lamp() -> None:
+    """By the formula, at the points and with the normals of the ball itself."""
+    ball = trimesh.creation.icosphere(subdivisions=4, radius=0.5)
+    surface, cameras = PlainSurface.of(ball), front(32, 2)
+    renderer = bound(Raster(shading=1.0, textureless=1.0, ambient=0.2, diffuse=0.7))
+    views = renderer(surface, cameras, STEP, ALL)
+    light = renderer.shading.light(cameras, STEP)
+    assert light is not None
+    origins, directions = cameras.rays()
+    points = origins + views.depth * directions
+    towards = torch.nn.functional.normalize(light.position[:, None, None] - points, dim=-1)
+    normals = torch.nn.functional.normalize(points, dim=-1)
+    expected = 0.2 + 0.7 * (normals * towards).sum(-1).clamp_min(0)
+    inner = views.alpha[..., 0] == 1
+    assert (views.image[..., 0] - expected)[inner].abs().max() < 0.02
+    assert views.image[inner][:, 0].std() > 0.1
+
+
+def test_light_reaches_the_shape_in_training_only() -> None:
+    surface, cameras = PlainSurface.of(tilted_box()), front(16)
+    lit, plain = (bound(Raster(shading=share)) for share in (1.0, 0.0))
+    inner = plain(surface, cameras, STEP, frozenset()).alpha == 1
+    shaded = lit(surface, cameras, STEP, frozenset())
+    assert shaded.normal is None
+    (gradient,) = torch.autograd.grad((shaded.image * inner).sum(), surface.vertices)
+    assert gradient.any()
+    with torch.no_grad():
+        assert torch.equal(*(one(surface, cameras, STEP, frozenset()).image for one in (lit, plain)))
 
 
 def test_what_is_no_colour_is_bad_input() -> None:

@@ -12,7 +12,7 @@ from gen3d.testing import check_guidance, toy_cameras, toy_stage
 from gen3d_mesh.laplacian import Laplacian
 from gen3d_mesh.normal_consistency import NormalConsistency
 from gen3d_mesh.topology import edges_of, face_normals, vertex_normals
-from plain_surface import PlainSurface, square, tilted_box
+from plain_surface import PlainSurface, bound, square, tilted_box
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "sds_vsd" / "losses.npz"
 
@@ -104,7 +104,7 @@ def test_they_keep_the_contract(guidance: Guidance) -> None:
     from gen3d_mesh.raster import Raster
 
     stage = toy_stage({})
-    stage.representation, stage.renderer = PlainSurface.of(tilted_box()), Raster()
+    stage.representation, stage.renderer = PlainSurface.of(tilted_box()), bound(Raster())
     guidance.bind(stage)
     check_guidance(guidance, stage=stage)
 

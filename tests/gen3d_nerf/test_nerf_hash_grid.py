@@ -12,9 +12,11 @@ from gen3d.describe import describe
 from gen3d.plugins import installed
 from gen3d.testing import ToyField, toy_cameras, toy_stage
 from gen3d_export.surface import extract_mesh
+from gen3d_nerf import fit
 from gen3d_nerf.hash_grid import HashGrid
 from gen3d_volume.normals import analytic_normals, finite_normals
 from gen3d_volume.volume import Volume
+from plain_surface import PlainSurface, square
 
 SMALL = {"levels": 6, "table_log2": 10, "coarsest": 4, "finest": 64, "width": 16}
 
@@ -142,15 +144,65 @@ class TestInitialiseFrom:
         assert torch.equal(other.features(points()), field.features(points()))
         assert latent.features(points()).shape == before.shape
 
-    @pytest.mark.parametrize("keys", [{"finest": 32}, {"box": 0.5}, {"width": 8}, {"interpolation": "smoothstep"}])
-    def test_another_one_is_refused_with_the_way_out(self, keys: dict[str, Any]) -> None:
-        with pytest.raises(Unsupported, match="same box, levels") as caught:
-            bound(**keys).initialise_from(bound())
-        assert "voxel" in caught.value.remedy
+    @pytest.mark.parametrize("keys", [{"finest": 32, "box": 0.5}, {"activation": "exp", "blob_density": 0.0}])
+    def test_is_fitted_to_another_one(self, keys: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+        for name, value in {"POINTS": 512, "CANDIDATES": 4096, "STEPS": 60}.items():
+            monkeypatch.setattr(fit, name, value)
+        field, other = bound(blob_radius=0.4), bound(**keys)
+        other.initialise_from(field)
+        at = points(2000, 0.45)
+        assert opacity_gap(other, field, at) < 0.04
+        assert (other.features(at) - field.features(at)).abs().mean() < 0.04
 
-    def test_other_fields_are_refused(self) -> None:
-        with pytest.raises(Unsupported, match="ToyField"):
-            bound().initialise_from(ToyField())
+    def test_is_fitted_to_any_field(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name, value in {"POINTS": 512, "CANDIDATES": 8192, "STEPS": 100}.items():
+            monkeypatch.setattr(fit, name, value)
+        ball = ToyField(radius=0.25)
+        field = bound(box=0.5)
+        before = opacity_gap(field, ball, points(2000, 0.5))
+        field.initialise_from(ball)
+        assert opacity_gap(field, ball, points(2000, 0.5)) < 0.2 * before
+        at = points(2000, 0.2)
+        assert (field.features(at) - torch.tensor([0.8, 0.3, 0.1])).abs().mean() < 0.04
+
+    def test_the_same_seed_is_fitted_the_same(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name, value in {"POINTS": 64, "CANDIDATES": 256, "STEPS": 3}.items():
+            monkeypatch.setattr(fit, name, value)
+        fields = [bound(box=0.5), bound(box=0.5), bound(box=0.5, seed=1)]
+        for field in fields:
+            field.initialise_from(ToyField())
+        tables = [field.encoding.table for field in fields]
+        assert torch.equal(tables[0], tables[1])
+        assert not torch.equal(tables[0], tables[2])
+
+    def test_what_has_no_density_is_refused(self) -> None:
+        with pytest.raises(Unsupported, match="which has no density"):
+            bound().initialise_from(PlainSurface(*square()))
+
+
+def opacity_gap(one: RadianceField, other: RadianceField, at: Tensor) -> float:
+    """Mean difference of what a twentieth of a unit stops of the light."""
+    left = [torch.exp(-0.05 * field.density(at)) for field in (one, other)]
+    return (left[0] - left[1]).abs().mean().item()
+
+
+def test_noise_on_the_density_is_for_training_only_and_new_each_step() -> None:
+    field = HashGrid(**SMALL, density_noise=Schedule.of({0: 1.0, 5: 0.0}), blob_density=0.0)
+    stage = stage_of(field)
+    field.bind(stage)
+
+    def raw(index: int) -> Tensor:
+        field.at(stage.step(index))
+        return field.inverse(field.density(points(2000))).detach()
+
+    still = field.raw_density(points(2000)).detach()
+    assert (raw(0) - still).std().item() == pytest.approx(1, abs=0.05)
+    assert torch.equal(raw(1), raw(1))
+    assert not torch.allclose(raw(1), raw(2), atol=0.1)
+    torch.testing.assert_close(raw(7), still, rtol=1e-3, atol=1e-3)
+    field.at(stage.step(1))
+    with torch.no_grad():
+        torch.testing.assert_close(field.inverse(field.density(points(2000))), still, rtol=1e-3, atol=1e-3)
 
 
 def volume(field: HashGrid, **keys: Any) -> tuple[Volume, Stage]:

@@ -55,6 +55,16 @@ def test_follows_the_papers_formula(kind: type[GroupedOptimizer]) -> None:
     assert trajectory(kind(**options), gradients) == pytest.approx(x, rel=1e-6)
 
 
+@pytest.mark.parametrize("kind", ALL)
+def test_a_step_shows_in_the_version(kind: type[GroupedOptimizer]) -> None:
+    """Fused steps of PyTorch do not; renderers go by it to see whether an object has changed."""
+    optimizer = kind()
+    (x, *_) = bound(optimizer).values()
+    version = x._version
+    assert optimizer.step(x.sum(), Step(0, 1))
+    assert x._version > version
+
+
 def test_rates_go_to_the_longest_name_that_covers_a_group() -> None:
     optimizer = Adam(lr=0.1, groups={"representation": 0.2, "representation.color": 0.3, "renderer.background": 0.4})
     expected = dict(zip(GROUPS, (0.2, 0.3, 0.4, 0.1), strict=True))

@@ -21,6 +21,7 @@ from gen3d_regularizers.near_view_consistency import NearViewConsistency, beside
 from gen3d_regularizers.normal_smoothness import NormalSmoothness
 from gen3d_regularizers.opacity import Opacity
 from gen3d_regularizers.orientation import Orientation
+from gen3d_regularizers.weight_entropy import WeightEntropy
 from gen3d_regularizers.z_variance import ZVariance
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -102,6 +103,12 @@ def test_z_variance_is_hifas(rays: dict[str, Tensor]) -> None:
     check(ZVariance(), views_of(samples=samples), rays["ts_z_variance"])
     exactly(samples.weights.grad, rays["ts_z_variance_grad_weights"])
     exactly(samples.distances.grad, rays["ts_z_variance_grad_t"])
+
+
+def test_weight_entropy_is_prolific_dreamers_over_the_samples_of_a_ray(rays: dict[str, Tensor]) -> None:
+    samples = packed(rays)
+    check(WeightEntropy(), views_of(samples=samples), rays["sdf_entropy"], weight=6 / len(samples.rays))
+    exactly(samples.weights.grad, rays["sdf_entropy_grad_weights"])
 
 
 @pytest.mark.parametrize(("guidance", "key"), [(Opacity(), "sparsity"), (Entropy(), "opaque")])

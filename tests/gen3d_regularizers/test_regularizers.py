@@ -19,6 +19,7 @@ from gen3d_regularizers.near_view_consistency import NearViewConsistency
 from gen3d_regularizers.normal_smoothness import NormalSmoothness
 from gen3d_regularizers.opacity import Opacity
 from gen3d_regularizers.orientation import Orientation
+from gen3d_regularizers.weight_entropy import WeightEntropy
 from gen3d_regularizers.z_variance import ZVariance
 
 STEP = Step(0, 10)
@@ -33,6 +34,7 @@ ALL = [
     NormalSmoothness,
     Opacity,
     Orientation,
+    WeightEntropy,
     ZVariance,
 ]
 

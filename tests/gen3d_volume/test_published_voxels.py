@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from gen3d import Cameras, Stage, Views
-from gen3d_volume.background import Screen, Texture
+from gen3d.background import Screen, Texture
 from gen3d_volume.volume import Volume
 from gen3d_voxel.voxel import Voxel
 
@@ -39,11 +39,11 @@ def drawn(published: dict[str, Tensor], field: Voxel, bind: Bind, camera: str, b
     """The published field and background from a published camera, without any skipping, in several chunks."""
     renderer, stage = bind(field, background="texture", skip_below=0.0, stop_at=0.0, chunk=100)
     fill(field, published)
-    assert isinstance(renderer.behind, Texture)
+    assert isinstance(renderer.backdrop.behind, Texture)
     if background == "zero123":
-        renderer.behind = Screen(published["white_map"])
+        renderer.backdrop.behind = Screen(published["white_map"])
     else:
-        renderer.behind.texture.data.copy_(published["bg_texture"][0])
+        renderer.backdrop.behind.texture.data.copy_(published["bg_texture"][0])
     return renderer, renderer(field, cameras_of(published, camera), stage.step(0), frozenset({"samples"}))
 
 
@@ -102,8 +102,8 @@ def test_latents_and_their_gradient(
     close(zyx(field.density_grid.grad), published[f"{camera}_{background}_grad_density"], DENSITY)
     close(zyx(field.color_grid.grad), published[f"{camera}_grad_color"], COLOR)
     close(field.scale.grad, published[f"{camera}_{background}_grad_d_scale"], SCALE)
-    if isinstance(renderer.behind, Texture):
-        close(renderer.behind.texture.grad, published[f"{camera}_sjc_grad_bg_texture"][0], TEXTURE)
+    if isinstance(renderer.backdrop.behind, Texture):
+        close(renderer.backdrop.behind.texture.grad, published[f"{camera}_sjc_grad_bg_texture"][0], TEXTURE)
 
 
 @pytest.mark.parametrize("camera", CAMERAS)

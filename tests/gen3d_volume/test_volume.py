@@ -213,7 +213,7 @@ class TestRefreshing:
         with torch.no_grad():
             field.radius.fill_(0.4)
             renderer(field, cameras, stage.step(1), frozenset())
-        assert before.keys() == {"occupancy.floor", "occupancy.near", "occupancy.bounds"}
+        assert before.keys() == {"occupancy.floor", "occupancy.near", "occupancy.bounds", "due"}
         assert all(torch.equal(before[name], tensor) for name, tensor in renderer.trained_state().items())
 
     def test_a_checkpoint_holds_it(self, bind: Bind) -> None:

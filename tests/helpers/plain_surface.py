@@ -2,15 +2,18 @@
 
 import math
 from collections.abc import Callable
+from typing import TypeVar
 
 import torch
 import trimesh
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from gen3d import Cameras, Representation, Triangles
+from gen3d import Cameras, Renderer, Representation, Triangles
+from gen3d.testing import toy_stage
 
 FOV = math.radians(49.1)
+AnyRenderer = TypeVar("AnyRenderer", bound=Renderer)
 
 
 class PlainSurface(Representation):
@@ -45,6 +48,12 @@ def tilted_box() -> trimesh.Trimesh:
     """A box that no axis is parallel to."""
     turn = trimesh.transformations.euler_matrix(0.3, 0.5, 0.7)
     return trimesh.creation.box((0.6, 0.5, 0.4), transform=turn)
+
+
+def bound(renderer: AnyRenderer) -> AnyRenderer:
+    """The renderer, bound to a stage."""
+    renderer.bind(toy_stage({}))
+    return renderer
 
 
 def front(size: int, views: int = 1, radius: float = 1.6) -> Cameras:

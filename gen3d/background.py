@@ -1,14 +1,23 @@
-"""What is behind the object."""
+"""What renderers draw behind the object."""
 
 from abc import ABC, abstractmethod
 from itertools import pairwise
+from typing import Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from gen3d import BadInput, Cameras, Prior, RadianceField, Stage, Unsupported, rng
+from gen3d import rng
+from gen3d.cameras import Cameras
+from gen3d.errors import BadInput, Unsupported
+from gen3d.guidance import Prior
+from gen3d.part import Stage, Step
+from gen3d.schedule import Schedule
 from gen3d.views import Space
+
+Spec = Literal["white", "black", "texture", "network"] | list[float]
+"""What a recipe's `background` says: a colour, or what is learnt by the direction, in 4 x 4 texels or by a network."""
 
 _SOLIDS = {"white": [1.0, 1.0, 1.0], "black": [0.0, 0.0, 0.0]}
 _TEXELS = 4  # published SJC
@@ -127,25 +136,70 @@ def harmonics(directions: Float[Tensor, "*rays 3"]) -> Float[Tensor, "*rays 9"]:
     return torch.stack([torch.ones_like(x), *first, *mixed, 5**0.5 * (3 * z * z - 1) / 2], dim=-1)
 
 
-def make_background(spec: str | list[float], field: RadianceField, stage: Stage) -> Background:
-    """What a recipe's `background` says, for a field of colours or of latents. Raises BadInput, Unsupported."""
-    stream = rng.generator(stage.seed, stage.name, "volume.background")
+class Backdrop(nn.Module):
+    """A renderer's background: what the recipe says, and in a share of the training steps one random colour instead.
+
+    The input view is never drawn over a random colour, since it is compared with a picture over white.
+
+    Args:
+        spec: the recipe's `background`.
+        random: that share.
+
+    Raises:
+        BadInput: the background is no colour.
+    """
+
+    def __init__(self, spec: Spec, random: Schedule | float) -> None:
+        super().__init__()
+        color = _color(spec)
+        if color is not None and (len(color) != 3 or not all(0 <= value <= 1 for value in color)):  # noqa: PLR2004
+            raise BadInput(f"background is {spec}", remedy="give [red, green, blue], each from 0 to 1")
+        self.spec, self.random = spec, Schedule.of(random)
+
+    @property
+    def varies(self) -> bool:
+        """Whether any step may have a random colour."""
+        return any(share > 0 for _, share in self.random.knots)
+
+    def bind(self, stage: Stage, space: Space, channels: int) -> None:
+        """Make it, of colours or of latents. Raises Unsupported where nobody can encode a colour."""
+        stream = rng.generator(stage.seed, stage.name, "background")
+        self._stage = stage
+        self.behind = make_background(self.spec, space, channels, stage, stream)
+
+    def forward(
+        self, cameras: Cameras, directions: Float[Tensor, "views height width 3"], step: Step
+    ) -> Float[Tensor, "views height width channels"]:
+        """The picture of the background of this step."""
+        behind = self._random_color(step) if self.varies and self._stage.varies(cameras) else None
+        picture: Tensor = (behind or self.behind)(cameras, directions)
+        return picture
+
+    def _random_color(self, step: Step) -> Background | None:
+        chance, *color = step.rand("background", 4)
+        return Solid(torch.stack(color)) if chance < self.random(step.index, step.total) else None
+
+
+def make_background(spec: Spec, space: Space, channels: int, stage: Stage, stream: torch.Generator) -> Background:
+    """What a recipe's `background` says, with learnt ones as `stream` starts them. Raises Unsupported."""
     if spec == "texture":
-        texture = torch.randn(field.channels, _TEXELS, _TEXELS, generator=stream)
-        return Texture(texture.to(stage.device), field.space)
+        texture = torch.randn(channels, _TEXELS, _TEXELS, generator=stream)
+        return Texture(texture.to(stage.device), space)
     if spec == "network":
-        shapes = [(after, before) for before, after in pairwise([*_WIDTHS, field.channels])]
+        shapes = [(after, before) for before, after in pairwise([*_WIDTHS, channels])]
         start = [(2 * torch.rand(shape, generator=stream) - 1) * (6 / shape[1]) ** 0.5 for shape in shapes]  # He 2015
-        return Network([weight.to(stage.device) for weight in start], field.space)
-    color = _SOLIDS[spec] if isinstance(spec, str) else spec
-    if len(color) != 3 or not all(0 <= value <= 1 for value in color):  # noqa: PLR2004 (red, green, blue)
-        raise BadInput(f"background is {color}", place="renderer", remedy="give [red, green, blue], each from 0 to 1")
-    solid = torch.tensor(color, device=stage.device)
-    return Solid(solid) if field.space == "rgb" else Screen(_encoded(solid, field, stage))
+        return Network([weight.to(stage.device) for weight in start], space)
+    solid = torch.tensor(_color(spec), device=stage.device)
+    return Solid(solid) if space == "rgb" else Screen(_encoded(solid, channels, stage))
+
+
+def _color(spec: Spec) -> list[float] | None:
+    """The colour; None where it is learnt."""
+    return spec if isinstance(spec, list) else _SOLIDS.get(spec)
 
 
 @torch.no_grad()
-def _encoded(color: Float[Tensor, "3"], field: RadianceField, stage: Stage) -> Float[Tensor, "channels height width"]:
+def _encoded(color: Float[Tensor, "3"], channels: int, stage: Stage) -> Float[Tensor, "channels height width"]:
     """What the prior makes of a plain picture."""
     priors = [getattr(guidance, "prior", None) for guidance in stage.guidance.values()]
     prior = next((prior for prior in priors if isinstance(prior, Prior)), None)
@@ -156,7 +210,7 @@ def _encoded(color: Float[Tensor, "3"], field: RadianceField, stage: Stage) -> F
             remedy="set renderer.background=texture, or representation.channels=rgb",
         )
     latents = prior.encode(color.expand(1, _SIDE, _SIDE, 3))[0]
-    if len(latents) != field.channels:
-        cause = f"the field has {field.channels} channels, and the prior's latents have {len(latents)}"
+    if len(latents) != channels:
+        cause = f"the field has {channels} channels, and the prior's latents have {len(latents)}"
         raise Unsupported(cause, place="representation.channels", remedy=f"set it to {len(latents)}")
     return latents

@@ -6,7 +6,6 @@ import torch
 from gen3d import BadInput, Cameras, Guidance, Prior, Schedule, Signal, Stage, Step, Unsupported, Views
 from gen3d.testing import MixturePrior, ToyField, toy_cameras
 from gen3d.views import Space
-from gen3d_volume.background import harmonics
 from gen3d_volume.volume import Volume
 
 Bind = Callable[..., tuple[Volume, Stage]]
@@ -86,12 +85,6 @@ def test_a_texture_of_colours_is_in_range(bind: Bind) -> None:
     assert image.min() >= 0
     assert image.max() <= 1
     assert image.std() > 0.01
-
-
-def test_harmonics_are_orthogonal_over_the_sphere() -> None:
-    directions = torch.nn.functional.normalize(torch.randn(40000, 3, generator=torch.Generator().manual_seed(0)), dim=1)
-    values = harmonics(directions)
-    torch.testing.assert_close(values.T @ values / 40000, torch.eye(9), rtol=0, atol=0.05)
 
 
 @pytest.mark.parametrize("space", ["rgb", "latent"])
