@@ -5,13 +5,13 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from gen3d.errors import BadInput, Unsupported
+from gen3d.errors import Unsupported
 from gen3d.guidance import Condition, Guidance, Latents, Objective, Prior, Signal
 from gen3d.part import Stage, Step
 from gen3d.representation import RadianceField
 from gen3d.schedule import Schedule
 from gen3d.views import Views
-from gen3d_distill.timesteps import Law, timesteps
+from gen3d_distill.timesteps import Law, check_windows, timesteps, window
 
 
 class Distill(Guidance):
@@ -49,7 +49,7 @@ class Distill(Guidance):
             pair = f"{type(objective).__name__} with {type(prior).__name__}"
             raise Unsupported(
                 f"{pair}: the prior has no {' or '.join(sorted(missing))} prediction",
-                remedy="choose another objective, or another prior",
+                remedy=prior.remedies.get(min(missing), "choose another objective, or another prior"),
             )
         self.prior, self.objective, self.picture = prior, objective, picture
         self.t_min, self.t_max, self.law = Schedule.of(t_min), Schedule.of(t_max), timesteps
@@ -63,8 +63,7 @@ class Distill(Guidance):
             BadInput: the range of timesteps is empty at some step.
             Unsupported: the field's latents are not the prior's.
         """
-        for index in range(stage.steps):
-            self._range(stage.step(index))
+        check_windows(self.t_min, self.t_max, stage, self.name)
         for role, part in self._halves().items():
             part.name = f"{self.name}.{role}"
             part.bind(stage)
@@ -100,7 +99,7 @@ class Distill(Guidance):
         clean = latents.detach()
         with torch.no_grad():
             condition = self.prior.condition(views[0].cameras)
-            size, (low, high) = len(self.prior.schedule), self._range(step)
+            size, (low, high) = len(self.prior.schedule), window(self.t_min, self.t_max, step, self.name)
             t = timesteps(self.law, low, high, size, len(latents), step, f"{self.name}.t").to(latents.device)
             noise = step.randn(f"{self.name}.noise", *latents.shape)
             residual = self.objective.residual(self.prior, clean, t, condition, noise, step)
@@ -140,13 +139,3 @@ class Distill(Guidance):
         if views.space == "latent":
             return views.image.permute(0, 3, 1, 2)
         return self.prior.encode(views.color)
-
-    def _range(self, step: Step) -> tuple[float, float]:
-        low, high = (schedule(step.index, step.total) for schedule in (self.t_min, self.t_max))
-        if not 0 <= low <= high <= 1:
-            raise BadInput(
-                f"timesteps from t_min = {low:g} to t_max = {high:g} at step {step.index}",
-                place=self.name,
-                remedy="they are shares of the prior's schedule: 0 <= t_min <= t_max <= 1",
-            )
-        return low, high

@@ -7,9 +7,29 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from gen3d.part import Step
+from gen3d.errors import BadInput
+from gen3d.part import Stage, Step
+from gen3d.schedule import Schedule
 
 Law = Literal["uniform", "square_root", "dream_time"]
+
+
+def window(t_min: Schedule, t_max: Schedule, step: Step, place: str) -> tuple[float, float]:
+    """The range of timesteps at a step, as shares of the prior's schedule. Raises BadInput where there is none."""
+    low, high = (schedule(step.index, step.total) for schedule in (t_min, t_max))
+    if not 0 <= low <= high <= 1:
+        raise BadInput(
+            f"timesteps from t_min = {low:g} to t_max = {high:g} at step {step.index}",
+            place=place,
+            remedy="they are shares of the prior's schedule: 0 <= t_min <= t_max <= 1",
+        )
+    return low, high
+
+
+def check_windows(t_min: Schedule, t_max: Schedule, stage: Stage, place: str) -> None:
+    """Whether there is a range at every step of a stage. Raises BadInput."""
+    for index in range(stage.steps):
+        window(t_min, t_max, stage.step(index), place)
 
 
 def timesteps(

@@ -14,6 +14,7 @@ from gen3d.optimizer import Optimizer
 from gen3d.part import Stage, Step
 from gen3d.schedule import Schedule
 from gen3d_distill.score_distillation import Sample, ScoreDistillation
+from gen3d_distill.timesteps import check_windows, timesteps, window
 from gen3d_distill.weighting import Weighting
 
 
@@ -33,6 +34,9 @@ class VSD(ScoreDistillation):
         rank: of the adapter's changes.
         updates: steps of the adapter for each step of the object.
         camera_dropout: share of the updates in which the camera is left out.
+        t_min: lowest timestep of the updates, as a share of the prior's schedule; may change over the stage.
+        t_max: highest timestep, likewise. Published: the whole schedule; in few steps phi learns what it is asked
+            about only if this is the guidance's own range.
         loss: what the adapter's squared error is about; that of velocities weighs noise by 1 / alpha^2.
         weighting: w(t).
     """
@@ -48,6 +52,8 @@ class VSD(ScoreDistillation):
         rank: int = 4,
         updates: int = 1,
         camera_dropout: float = 0.1,
+        t_min: Schedule | float = 0.0,
+        t_max: Schedule | float = 1.0,
         loss: Literal["noise", "velocity"] = "noise",
         weighting: Weighting = "sigma_squared",
     ) -> None:
@@ -58,9 +64,11 @@ class VSD(ScoreDistillation):
         self.optimizer, self.rank, self.updates = optimizer, rank, updates
         self.camera_dropout, self.loss = camera_dropout, loss
         self.cfg_scale, self.camera_scale = Schedule.of(cfg_scale), Schedule.of(camera_scale)
+        self.t_min, self.t_max = Schedule.of(t_min), Schedule.of(t_max)
 
     def pair(self, prior: Prior, stage: Stage) -> None:
-        """Make the adapter of this prior."""
+        """Make the adapter of this prior. Raises BadInput where the updates' range of timesteps is empty."""
+        check_windows(self.t_min, self.t_max, stage, self.name)
         self.adapter = prior.adapter(self.rank, rng.generator(stage.seed, stage.name, f"{self.name}.adapter"))
         self.optimizer.bind({f"adapter.{name}": group for name, group in self.adapter.param_groups().items()})
 
@@ -73,10 +81,11 @@ class VSD(ScoreDistillation):
         return eps.guided(self.cfg_scale(step.index, step.total)) - phi
 
     def learn(self, prior: Prior, latents: Latents, condition: Condition, step: Step) -> None:
-        """Take phi's steps, each with timesteps from the whole schedule and noise of its own."""
+        """Take phi's steps, each with timesteps and noise of its own."""
+        low, high = window(self.t_min, self.t_max, step, self.name)
         for k in range(self.updates):
             stream = f"{self.name}.learn.{k}"
-            t = torch.randint(len(prior.schedule), latents.shape[:1], generator=step.rng(f"{stream}.t"))
+            t = timesteps("uniform", low, high, len(prior.schedule), len(latents), step, f"{stream}.t")
             noise = step.randn(f"{stream}.noise", *latents.shape)
             dropped = torch.rand((), generator=step.rng(f"{stream}.camera")).item() < self.camera_dropout
             error = self.error(prior, latents, t.to(latents.device), condition, noise, dropped=dropped)

@@ -21,6 +21,7 @@ class DecodedViews(Guidance):
     """Mean squared error between views and decoded views of the latent object that the stage before left.
 
     From every random camera a frozen copy is drawn by a copy of this stage's renderer and decoded, without gradients.
+    So what is behind the object, and what light falls on it, must be the same for colours and for latents.
 
     Args:
         prior: whose decoder turns latents into pictures.
@@ -37,7 +38,11 @@ class DecodedViews(Guidance):
         self.prior, self.size, self.mask_weight = prior, size, mask_weight
 
     def bind(self, stage: Stage) -> None:
-        """Freeze a copy of the object so far. Raises Unsupported where there is none, or it is no field of latents."""
+        """Freeze a copy of the object so far.
+
+        Raises:
+            Unsupported: there is none, it is no field of latents, or this stage's renderer cannot draw both alike.
+        """
         previous = stage.previous
         if not isinstance(previous, RadianceField) or previous.space != "latent":
             raise Unsupported(
@@ -48,9 +53,7 @@ class DecodedViews(Guidance):
         self.prior.name = f"{self.name}.prior"
         self.prior.bind(stage)
         self._previous = copy.deepcopy(previous).requires_grad_(requires_grad=False)
-        # A renderer of its own, bound to the latents: their background is not that of the colours.
-        self._renderer = copy.deepcopy(stage.renderer).to(stage.device)
-        self._renderer.bind(replace(stage, representation=self._previous, guidance={self.name: self}))
+        self._renderer = self._own_renderer(stage)
 
     def forward(self, step: Step, *views: Views) -> Signal:
         """The two errors on the random views; "color" and "mask" are shown beside their sum."""
@@ -58,6 +61,22 @@ class DecodedViews(Guidance):
         color = (views[0].color - image).square().mean()
         mask = (views[0].alpha - alpha).square().mean()
         return Signal(color + self.mask_weight * mask, {"color": color.detach(), "mask": mask.detach()})
+
+    def _own_renderer(self, stage: Stage) -> Renderer:
+        """One that is bound to the latents: their background is not that of the colours."""
+        renderer = copy.deepcopy(stage.renderer).to(stage.device)
+        cause = "it draws no fields"
+        if isinstance(self._previous, renderer.draws):
+            try:
+                renderer.bind(replace(stage, representation=self._previous, guidance={self.name: self}))
+                cause = "its background is learnt" if renderer.param_groups() else ""
+            except Unsupported as error:
+                cause = error.cause
+        if cause:
+            cause = f"the renderer of this stage must draw the latents of the stage before too: {cause}"
+            remedy = "in this stage set renderer: {type: volume, background: white, random_background: 0, shading: 0}"
+            raise Unsupported(cause, place=self.name, remedy=remedy)
+        return renderer
 
     @torch.no_grad()
     def _target(self, cameras: Cameras, step: Step) -> tuple[Tensor, Tensor]:

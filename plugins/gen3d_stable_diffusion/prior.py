@@ -1,7 +1,7 @@
 """The prior `stable_diffusion`: a frozen network that knows what pictures of a text look like."""
 
-import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import ClassVar, Literal
 
 import torch
@@ -13,18 +13,21 @@ from gen3d.diffusion import NoiseSchedule
 from gen3d.errors import BadInput, Unsupported
 from gen3d.guidance import Adapter, Branches, Condition, Latents, Prior
 from gen3d.lora import ADAPTER_BRANCHES, LoraAdapter, applied
-from gen3d.part import Stage, frozen
+from gen3d.part import Stage, Step, frozen
 from gen3d.registry import close_match
 from gen3d.weights.codecs import to_latents, to_pictures
-from gen3d_stable_diffusion.networks import Networks, load, view_features
+from gen3d_stable_diffusion.networks import Networks, check, load, view_features
 from gen3d_stable_diffusion.places import find
-from gen3d_stable_diffusion.text import Texts
+from gen3d_stable_diffusion.prompts import PERP_NEG, Law, ViewPrompts
+from gen3d_stable_diffusion.style import Style
+from gen3d_stable_diffusion.texts import Texts
 from gen3d_stable_diffusion.trainee import Trainee
-from gen3d_stable_diffusion.views import DIRECTIONS, binned, interpolated, perp_neg_directions
-from gen3d_stable_diffusion.wording import SUFFIX, worded
+from gen3d_stable_diffusion.wording import SUFFIX
 
-_NEGATIVES = ("perp_neg_0", "perp_neg_1")
-_TOLD_THE_VIEW = frozenset({"conditional", "adapter"})
+_JOINT = "joint"
+"""The rows for prompt and picture together, which go into the branch "conditional"."""
+
+_TOLD_THE_VIEW = frozenset({"conditional", _JOINT, "adapter"})
 """The branches of a network that sees cameras which are told where the view is."""
 
 
@@ -43,34 +46,39 @@ class StableDiffusion(Prior):
         back_deg: with `bins`, how near to the opposite a back view is.
         overhead_deg: above which elevation a view is overhead.
         unconditional: the text of that branch: the negative prompt, which is how guidance usually moves away from it,
-            or `empty`, for objectives with a negative branch of their own.
+            or `empty`; then there is a negative branch too, for objectives that tell the two apart.
+        style: how the picture `inputs.style` steers what the prompt makes; null: it does not.
     """
 
     trainee: ClassVar[type[Trainee]] = Trainee
     """What `gen3d train` trains."""
 
+    remedies: ClassVar[Mapping[str, str]] = {
+        "negative": "set unconditional: empty in the prior; by default that branch is the negative prompt's"
+    }
+
     def __init__(
         self,
         weights: str = "sd-2.1-base",
-        view_prompts: Literal["none", "bins", "interpolated", "perp_neg"] = "bins",
+        view_prompts: Law = "bins",
         view_text: str = SUFFIX,
         front_deg: float = 45.0,
         back_deg: float = 45.0,
         overhead_deg: float = 60.0,
         unconditional: Literal["negative_prompt", "empty"] = "negative_prompt",
+        style: Style | None = None,
     ) -> None:
         super().__init__()
-        if "{prompt}" not in view_text or "{view}" not in view_text:
-            raise BadInput(
-                f"view_text is {view_text!r}", remedy=f"it holds {{prompt}} and {{view}}, such as {SUFFIX!r}"
-            )
-        self.weights, self.view_prompts, self.view_text, self.null = weights, view_prompts, view_text, unconditional
-        self.front, self.back, self.overhead = (math.radians(angle) for angle in (front_deg, back_deg, overhead_deg))
-        self.branches = frozenset({"conditional", "unconditional", "negative"}) | ADAPTER_BRANCHES
+        self.weights, self.null = weights, unconditional
+        self.views = ViewPrompts(view_prompts, view_text, front_deg, back_deg, overhead_deg)
+        self.branches = frozenset({"conditional", "unconditional"}) | ADAPTER_BRANCHES
+        if unconditional == "empty":
+            self.branches |= {"negative"}
         if view_prompts == "perp_neg":
-            self.branches |= frozenset(_NEGATIVES)
+            self.branches |= frozenset(PERP_NEG)
         self.schedule = NoiseSchedule.scaled_linear()
         self.prompt, self.negative_prompt = "", ""
+        self.style = style if style is not None and style.steers else None
         self._loaded: list[tuple[Texts, Networks]] = []  # in a list, so that no checkpoint ever holds them
 
     @property
@@ -87,41 +95,68 @@ class StableDiffusion(Prior):
     def bind(self, stage: Stage) -> None:
         """Embed the run's prompts, then load the networks; each once a run.
 
-        Raises BadInput where there is no prompt, or one that is longer than the text encoder reads.
+        Raises BadInput where there is no prompt, or one that is longer than the text encoder reads, or where the
+        picture that is to steer it cannot be read.
         """
         if stage.inputs.prompt is None:
             remedy = 'add inputs.prompt="a red chair"'
             raise BadInput("the stable_diffusion prior needs a prompt", place="inputs.prompt", remedy=remedy)
         self.prompt, self.negative_prompt = stage.inputs.prompt, stage.inputs.negative_prompt
-        key = (self.weights, str(stage.device))
-        texts = stage.share(("stable_diffusion texts", *key), lambda: Texts(find(self.weights), stage.device))
-        self._check(texts, "inputs.prompt", self._worded(self.prompt), stage)
-        self._check(texts, "inputs.negative_prompt", [self.negative_prompt], stage)
-        texts(["", self.negative_prompt, *self._worded(self.prompt)])
-        self.use(texts, stage.share(("stable_diffusion", *key), lambda: _load(self.weights, stage.device)))
+        folder, key = find(self.weights), (self.weights, str(stage.device))
+        check(folder)
+        texts = stage.share(("stable_diffusion texts", *key), lambda: Texts(folder, stage.device))
+        wordings = self.views.wordings(self.prompt)
+        for place, asked in (("inputs.prompt", wordings), ("inputs.negative_prompt", [self.negative_prompt])):
+            if not all(text in texts for text in asked):
+                self._fits(texts, place, asked)
+                self._knows(texts, place, asked[-1], stage)
+        if "negative" in self.branches and not self.negative_prompt:
+            stage.warn("inputs.negative_prompt is empty, so the negative branch says what the unconditional one says")
+        texts(["", self.negative_prompt, *wordings])
+        self.use(texts, stage.share(("stable_diffusion", *key), lambda: _load(folder, stage.device)))
+        if self.style is not None:
+            self.style.bind(stage)
+            self.style.use(texts, self.networks)
+            self._fits(self.style.texts, "inputs.prompt", self.views.wordings(self.style.worded(self.prompt)))
+            self._knows(self.style.texts, "style.wording", self.style.worded(""), stage)
 
     def load(self, device: torch.device | str = "cpu") -> None:
-        """Load the weights without a run: for prompts given as `sources`."""
-        self.use(Texts(find(self.weights), torch.device(device)), _load(self.weights, torch.device(device)))
+        """Load the weights without a run: for prompts given as `sources`, which no picture steers."""
+        self.style = None
+        folder = find(self.weights)
+        check(folder)
+        self.use(Texts(folder, torch.device(device)), _load(folder, torch.device(device)))
 
     def use(self, texts: Texts, networks: Networks) -> None:
         """Predict with these."""
         self._loaded = [(texts, networks)]
         self.schedule = networks.diffusion.schedule().to(networks.unet.device)
 
-    def _worded(self, prompt: str) -> list[str]:
-        """A prompt for each of DIRECTIONS, then as it is."""
-        return [*(worded(self.view_text, prompt, view) for view in DIRECTIONS), prompt]
+    def at(self, step: Step) -> None:
+        """Pass the step on to the style, which learns its words before the first."""
+        if self.style is not None:
+            self.style.at(step)
 
-    def _check(self, texts: Texts, place: str, wordings: list[str], stage: Stage) -> None:
-        """Say what of a new prompt the text encoder would not read, and warn of words that it does not know."""
-        if all(wording in texts for wording in wordings):
-            return
+    def trained_state(self) -> dict[str, Tensor]:
+        """The style's words, as "style.words"."""
+        state = {} if self.style is None else self.style.trained_state()
+        return {f"style.{name}": tensor for name, tensor in state.items()}
+
+    def load_trained_state(self, state: dict[str, Tensor]) -> None:
+        """Give the style its own."""
+        if self.style is not None:
+            self.style.load_trained_state({name.removeprefix("style."): tensor for name, tensor in state.items()})
+
+    def _fits(self, texts: Texts, place: str, wordings: list[str]) -> None:
+        """Raises BadInput with the words that the text encoder would not read."""
         over = max(map(texts.left_out, wordings), key=len)
         if over:
             cause = f"is longer than the {texts.length} tokens that {self.weights} reads: {over!r} is left over"
             raise BadInput(cause, place=place, remedy="shorten it; the words that say where the view is count too")
-        for word in texts.unknown(wordings[-1]):
+
+    def _knows(self, texts: Texts, place: str, text: str, stage: Stage) -> None:
+        """Warn of the words that are not in the vocabulary."""
+        for word in texts.unknown(text):
             close = close_match(word, texts.vocabulary(), 0.8)
             hint = f"; did you mean {close!r}?" if close else ""
             stage.warn(f"{place}: {self.weights} does not know the word {word!r}, and does not heed it{hint}")
@@ -137,32 +172,22 @@ class StableDiffusion(Prior):
         prompts = [self.prompt] if sources is None else [str(source) for source in sources]
         prompts = prompts * len(cameras) if len(prompts) == 1 else prompts
         embed, _ = self._parts()
+        if sources is not None:
+            self._fits(embed, "sources", [text for prompt in prompts for text in self.views.wordings(prompt)])
         cameras = cameras.to(embed.device)
         empty = "" if self.null == "empty" else self.negative_prompt
         fixed = {"adapter": prompts, "unconditional": [empty] * len(prompts)}
-        fixed["negative"] = [self.negative_prompt] * len(prompts)
+        if "negative" in self.branches:
+            fixed["negative"] = [self.negative_prompt] * len(prompts)
         tensors = {name: embed(texts) for name, texts in fixed.items()}
-        tensors["camera"] = cameras.c2w.flatten(1)
-        tensors["view"] = view_features(cameras)
-        return Condition(tensors | self._view_texts(embed, prompts, cameras))
-
-    def _view_texts(self, embed: Texts, prompts: list[str], cameras: Cameras) -> dict[str, Tensor]:
-        """What depends on where the views are: the conditional text, and Perp-Neg's negatives with their weights."""
-        if self.view_prompts == "none":
-            return {"conditional": embed(prompts)}
-        words = [text for prompt in prompts for text in self._worded(prompt)[:-1]]
-        table = embed(words).unflatten(0, (len(prompts), len(DIRECTIONS)))
-        azimuth, elevation = cameras.azimuth, cameras.elevation
-        if self.view_prompts == "bins":
-            shares = binned(azimuth, elevation, self.front, self.back, self.overhead)
-        else:
-            shares = interpolated(azimuth, elevation, self.overhead)
-        tensors = {"conditional": torch.einsum("vd,vdtw->vtw", shares, table)}
-        if self.view_prompts == "perp_neg":
-            index, tensors["perp_neg"] = perp_neg_directions(azimuth, elevation, self.overhead)
-            rows = torch.arange(len(table), device=table.device)
-            tensors |= {name: table[rows, index[:, i]] for i, name in enumerate(_NEGATIVES)}
-        return tensors
+        tensors |= {"camera": cameras.c2w.flatten(1), "view": view_features(cameras)}
+        tensors["conditional"] = self.views.conditional(embed, prompts, cameras)
+        tensors |= self.views.negatives(embed, prompts, cameras)
+        if self.style is not None and self.style.now:
+            styled = [self.style.worded(prompt) for prompt in prompts]
+            tensors[_JOINT] = self.views.conditional(self.style.texts, styled, cameras)
+            tensors["share"] = torch.full((len(prompts),), self.style.now, device=embed.device)
+        return Condition(tensors)
 
     def perp_neg_weights(self, condition: Condition) -> Float[Tensor, "batch negatives"] | None:
         """Weights of the two negative views of each row; None without Perp-Neg."""
@@ -188,23 +213,28 @@ class StableDiffusion(Prior):
         if unknown := set(branches) - self.branches:
             known = ", ".join(sorted(self.branches))
             raise Unsupported(f"the stable_diffusion prior has no branch {unknown.pop()!r}", remedy=f"it has {known}")
-        many, times = noisy.repeat(len(branches), 1, 1, 1), t.repeat(len(branches))
         rows = condition.tensors
-        text = torch.cat([rows["adapter" if name == "adapter_null" else name] for name in branches])
+        asked = [*branches, _JOINT] if _JOINT in rows and "conditional" in branches else [*branches]
+        many, times = noisy.repeat(len(asked), 1, 1, 1), t.repeat(len(asked))
+        text = torch.cat([rows["adapter" if name == "adapter_null" else name] for name in asked])
         nowhere = torch.zeros_like(rows["view"])
-        view = torch.cat([rows["view"] if name in _TOLD_THE_VIEW else nowhere for name in branches])
-        with applied(adapter, branches, condition):
+        view = torch.cat([rows["view"] if name in _TOLD_THE_VIEW else nowhere for name in asked])
+        with applied(adapter, asked, condition):
             output = self.networks(many, times, text, view).float()
         epsilon = self.schedule.to_epsilon(output, many, times, self.networks.diffusion.prediction)
-        return dict(zip(branches, epsilon.chunk(len(branches)), strict=True))
+        told = dict(zip(asked, epsilon.chunk(len(asked)), strict=True))
+        if _JOINT in told:
+            share = rows["share"][:, None, None, None]
+            told["conditional"] = torch.lerp(told["conditional"], told.pop(_JOINT), share)
+        return told
 
     def adapter(self, rank: int, rng: torch.Generator) -> Adapter:
         """Low-rank changes of the UNet's attention, and an embedding of the camera."""
         return LoraAdapter(self.networks.unet, rank, rng)
 
 
-def _load(weights: str, device: torch.device) -> Networks:
-    networks = load(find(weights))
+def _load(folder: Path, device: torch.device) -> Networks:
+    networks = load(folder)
     frozen(networks)
     networks.to(device)
     if device.type == "cuda":

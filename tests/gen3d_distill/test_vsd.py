@@ -4,6 +4,7 @@ The score of particles theta_1..theta_n is that of a mixture of points: q_t = 1/
 """
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,7 +12,8 @@ from torch import Tensor
 
 from gen3d.checkpoint import load_checkpoint, save_checkpoint
 from gen3d.diffusion import NoiseSchedule
-from gen3d.guidance import Latents, Prior
+from gen3d.errors import BadInput
+from gen3d.guidance import Branches, Latents, Prior
 from gen3d.part import Step
 from gen3d.testing import (
     ClosedFormAdapter,
@@ -248,6 +250,33 @@ def test_a_run_s_network_is_trained_each_step_and_by_its_own_optimizer() -> None
         guidance.after_step(step)
         assert objective.adapter.trained_state()["means.0"] != before
         assert ("adapter" in signal.log) == (index > 0)
+
+
+def test_the_network_learns_at_the_timesteps_that_it_is_given() -> None:
+    """By default at all of them, published; those of a range are drawn from the range."""
+    seen = {}
+    for name, objective in (("all", VSD(AdamW(), updates=40)), ("few", VSD(AdamW(), updates=40, t_min=0.8, t_max=0.9))):
+        prior = Recording(0.5, 0.3)
+        stage = toy_stage({})
+        objective.pair(prior, stage)
+        latents = torch.zeros(2, 1, 1, 1)
+        objective.learn(prior, latents, prior.condition(toy_cameras(2)), stage.step(0))
+        seen[name] = torch.cat(prior.timesteps)
+    assert seen["all"].min() < 100
+    assert seen["all"].max() > 900
+    assert 800 <= seen["few"].min() < 820
+    assert 880 < seen["few"].max() <= 900
+    with pytest.raises(BadInput, match=r"t_min = 0\.5 to t_max = 0\.4"):
+        VSD(AdamW(), t_min=0.5, t_max=0.4).pair(Recording(0.5, 0.3), toy_stage({}))
+
+
+class Recording(GaussianPrior):
+    """Remembers the timesteps that it is asked about."""
+
+    def predict(self, noisy: Latents, t: Tensor, *rest: Any) -> Branches:
+        """As the prior itself."""
+        vars(self).setdefault("timesteps", []).append(t)
+        return super().predict(noisy, t, *rest)
 
 
 def test_a_checkpoint_holds_the_network_and_its_optimizer(tmp_path: Path) -> None:

@@ -8,8 +8,12 @@ from torch import Tensor
 
 from gen3d.errors import Unsupported
 from gen3d.part import Stage, Step
+from gen3d.renderer import Renderer
+from gen3d.schedule import Schedule
 from gen3d.testing import GaussianPrior, ToyField, ToyRenderer, check_guidance, toy_cameras, toy_stage
+from gen3d_mesh.raster import Raster
 from gen3d_reference.decoded_views import DecodedViews
+from gen3d_volume.volume import Volume
 
 STEP = Step(0, 1)
 
@@ -125,3 +129,24 @@ def test_without_latents_before_it_the_recipe_is_refused(previous: ToyField | No
     guidance.name = "guidance.colors"
     with pytest.raises(Unsupported, match=r"guidance\.colors: decoded_views fits colours to the latents"):
         guidance.bind(replace(toy_stage({}), previous=previous))
+
+
+@pytest.mark.parametrize(
+    ("renderer", "cause"),
+    [
+        (Volume(random_background=0.5), "random_background"),
+        (Volume(shading=Schedule.of({0: 0, 10: 0.5})), "shading"),
+        (Volume(background="texture"), "its background is learnt"),
+        (Raster(), "it draws no fields"),
+    ],
+)
+def test_what_latents_cannot_be_drawn_with_is_refused(renderer: Renderer, cause: str) -> None:
+    guidance = DecodedViews(GaussianPrior(0.0, 1.0))
+    guidance.name = "guidance.colors"
+    stage = replace(toy_stage({}), previous=ToyField(space="latent"), renderer=renderer)
+    with pytest.raises(
+        Unsupported, match=rf"guidance\.colors: .*must draw the latents .*{cause}(.|\n)*background: white"
+    ):
+        guidance.bind(stage)
+    plain = replace(stage, renderer=Volume())
+    guidance.bind(plain)

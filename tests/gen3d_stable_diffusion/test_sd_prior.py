@@ -12,15 +12,19 @@ from gen3d.errors import BadInput, Unsupported
 from gen3d.inputs import Inputs
 from gen3d.part import Stage
 from gen3d.testing import toy_stage
+from gen3d_distill.csd import CSD
+from gen3d_distill.distill import Distill
+from gen3d_distill.nfsd import NFSD
 from gen3d_stable_diffusion.prior import StableDiffusion
 from gen3d_stable_diffusion.trainee import Trainee
 from tiny_stable_diffusion import SIZE, write_tiny_stable_diffusion
+from tiny_zero123 import write_tiny_zero123
 
 PROMPT, NEGATIVE = "fox", "ugly"
 AZIMUTH = torch.tensor([0.2, 1.4, -2.9])
 VIEWS = Cameras.orbit(AZIMUTH, torch.tensor([0.1, 0.2, 0.3]), 1.5, 0.857, SIZE)
 WORDED = ("fox, front view", "fox, side view", "fox, back view")
-ALL = ("conditional", "unconditional", "negative")
+ALL = ("conditional", "unconditional")
 
 
 def _draw(*shape: int) -> torch.Tensor:
@@ -61,16 +65,28 @@ def _unet(prior: StableDiffusion, texts: list[str]) -> torch.Tensor:
 def test_every_branch_is_the_network_s_answer_to_its_text(prior: StableDiffusion) -> None:
     told = prior.predict(NOISY, T, prior.condition(VIEWS), ALL)
     torch.testing.assert_close(told["conditional"], _unet(prior, [*WORDED]))
-    torch.testing.assert_close(told["negative"], _unet(prior, [NEGATIVE] * 3))
-    assert torch.equal(told["unconditional"], told["negative"])
+    torch.testing.assert_close(told["unconditional"], _unet(prior, [NEGATIVE] * 3))
     assert all(not value.requires_grad for value in told.values())
 
 
-def test_the_unconditional_text_may_be_empty(folder: Path) -> None:
-    prior = _bound(folder, unconditional="empty")
-    told = prior.predict(NOISY, T, prior.condition(VIEWS), ALL)
+def test_the_unconditional_text_may_be_empty_and_then_there_is_a_negative_one(folder: Path) -> None:
+    stage, warnings = _stage(), []
+    stage.warn = warnings.append
+    prior = _bound(folder, stage, unconditional="empty")
+    told = prior.predict(NOISY, T, prior.condition(VIEWS), (*ALL, "negative"))
+    assert warnings == []
     torch.testing.assert_close(told["unconditional"], _unet(prior, [""] * 3))
     torch.testing.assert_close(told["negative"], _unet(prior, [NEGATIVE] * 3))
+    stage.inputs.negative_prompt = ""
+    prior.bind(stage)
+    assert "inputs.negative_prompt is empty" in warnings[0]
+
+
+def test_objectives_with_a_negative_branch_are_told_how_to_get_one() -> None:
+    for objective in (NFSD(), CSD(negative=-0.5)):
+        with pytest.raises(Unsupported, match=r"has no negative prediction\n  set unconditional: empty in the prior"):
+            Distill(StableDiffusion(), objective)
+        Distill(StableDiffusion(unconditional="empty"), objective)
 
 
 def test_all_branches_are_one_call_with_rows_of_a_branch_together(prior: StableDiffusion) -> None:
@@ -79,8 +95,8 @@ def test_all_branches_are_one_call_with_rows_of_a_branch_together(prior: StableD
     prior.predict(NOISY, T, prior.condition(VIEWS), ALL)
     hook.remove()
     ((noisy, t, _),) = batches
-    assert torch.equal(noisy, NOISY.repeat(3, 1, 1, 1))
-    assert torch.equal(t, T.repeat(3))
+    assert torch.equal(noisy, NOISY.repeat(2, 1, 1, 1))
+    assert torch.equal(t, T.repeat(2))
 
 
 def test_velocities_become_noise(tmp_path: Path) -> None:
@@ -199,12 +215,22 @@ def test_a_missing_or_too_long_prompt_is_said_before_networks_load(folder: Path)
         prior.bind(_stage("abcdefghijk"))
     with pytest.raises(BadInput, match=r"inputs\.negative_prompt: is longer"):
         prior.bind(_stage("a", "abcdefghijklmnopqrstuv"))
+    bound = _bound(folder)
+    with pytest.raises(BadInput, match=r"sources: is longer than .*: 'view' is left over"):
+        bound.condition(VIEWS, ["a", "abcdefghi", "b"])
     with pytest.raises(BadInput, match="not loaded"):
         prior.condition(VIEWS)
     with pytest.raises(BadInput, match="prompt is empty"):
         Inputs(prompt="  ")
     with pytest.raises(BadInput, match="view_text"):
         StableDiffusion(view_text="a chair")
+
+
+def test_another_kind_of_model_is_called_so_before_a_part_of_it_is_missed(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"unet: conv_in has 8 input channels; .*(.|\n)*view-conditioned"):
+        _bound(write_tiny_zero123(tmp_path / "zero123"))
+    with pytest.raises(BadInput, match=r"unet: conv_in has 9 input channels; .*(.|\n)*inpainting"):
+        _bound(write_tiny_stable_diffusion(tmp_path / "inpaint", in_channels=9))
 
 
 def test_words_outside_the_vocabulary_are_named_once(tmp_path: Path) -> None:

@@ -8,8 +8,9 @@ import torch
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from gen3d.errors import BadInput, Unavailable
-from gen3d_stable_diffusion import text as text_module
-from gen3d_stable_diffusion.text import Texts, load_text_encoder, load_tokenizer
+from gen3d_stable_diffusion import texts as text_module
+from gen3d_stable_diffusion.text import load_text_encoder, load_tokenizer
+from gen3d_stable_diffusion.texts import Texts
 from gen3d_stable_diffusion.trainee import Trainee
 from gen3d_stable_diffusion.vocabulary import word_tokenizer, write_tokenizer
 from tiny_stable_diffusion import TOKENS, WIDTH, write_tiny_stable_diffusion
