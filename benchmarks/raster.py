@@ -58,8 +58,7 @@ def main(resolution: int, size: int, views: int, threads: int, repeats: int, dev
     weights = torch.rand(views, size, size, 3, generator=torch.Generator().manual_seed(0)).to(place)
 
     def extract() -> None:
-        with torch.no_grad():
-            surface.sdf.add_(0)  # forget the topology
+        surface._found = None  # noqa: SLF001 (to look the topology up again)
         surface.triangles().vertices.sum().backward()
 
     def draw() -> torch.Tensor:

@@ -30,7 +30,7 @@ from gen3d_distill.vsd import VSD
 from gen3d_optimizers.adam import AdamW
 from gen3d_stable_diffusion.networks import Networks
 from gen3d_stable_diffusion.prior import StableDiffusion
-from gen3d_stable_diffusion.text import Texts
+from gen3d_stable_diffusion.texts import Texts
 
 TOKENS = 77
 

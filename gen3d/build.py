@@ -15,6 +15,7 @@ from gen3d.errors import Gen3dError, OutOfMemory, Unavailable
 from gen3d.exporter import Exporter
 from gen3d.guidance import Guidance, Objective, Prior
 from gen3d.optimizer import Optimizer
+from gen3d.part import Part
 from gen3d.renderer import Renderer
 from gen3d.representation import Representation
 from gen3d.schedule import Schedule
@@ -139,6 +140,10 @@ def convert(annotation: Any, value: Any, config: Config, path: Key, registry: Re
         return None
     if kind := component_kind(annotation):
         return build_component(kind, config, path, registry, nested=True)
+    if part := plain_part(annotation):
+        if not isinstance(value, dict):
+            raise config.error(path, f"{value!r} does not fit", f"it is {type_name(annotation)}")
+        return build(part, value, config, path, registry)
     try:
         if Schedule in options and not (isinstance(value, str) and str in options):
             return Schedule.of(value)
@@ -165,6 +170,14 @@ def component_kind(annotation: Any) -> str | None:
     return None
 
 
+def plain_part(annotation: Any) -> type | None:
+    """The part that an annotation asks for, where it is of no kind: it has no `type`, there is only the one."""
+    options = (option for option in union(annotation) if isinstance(option, type) and get_origin(option) is None)
+    return (
+        None if component_kind(annotation) else next((option for option in options if issubclass(option, Part)), None)
+    )
+
+
 def union(annotation: Any) -> tuple[Any, ...]:
     """The alternatives of an annotation, itself where it is no union."""
     return get_args(annotation) if get_origin(annotation) in (Union, types.UnionType) else (annotation,)
@@ -177,6 +190,8 @@ def type_name(annotation: Any) -> str:
         return " or ".join(type_name(option) for option in options if not (option is float and Schedule in options))
     if kind := component_kind(annotation):
         return a(kind)
+    if part := plain_part(annotation):
+        return f"a map of {', '.join(parameters(part))}"
     if get_origin(annotation) is Literal:
         return " or ".join(map(repr, get_args(annotation)))
     return _collection_name(annotation) or WORDS.get(annotation, getattr(annotation, "__name__", str(annotation)))

@@ -1,11 +1,13 @@
-"""Checkpoints: safetensors for tensors, their header for the rest; written whole or not at all."""
+"""Checkpoints: safetensors for tensors, their header for the rest and a checksum; written whole or not at all."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from typing import TYPE_CHECKING, Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
@@ -15,7 +17,8 @@ from gen3d.errors import BadInput
 if TYPE_CHECKING:
     from pathlib import Path
 
-VERSION = 1
+VERSION = 2
+"""Of the format; version 1, which can still be read, had no checksum."""
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -28,18 +31,29 @@ def write_atomically(path: Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
+        _sync_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    """So that a new name survives a power cut, as the file's content does."""
+    if os.name == "posix":  # elsewhere a folder cannot be opened
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     """Save nested maps of tensors, numbers, strings and lists."""
     tensors: dict[str, Tensor] = {}
     rest = _split(state, "", tensors)
-    header = {"gen3d": json.dumps({"version": VERSION, "state": rest})}
     # Copies, because safetensors refuses tensors that share memory.
     copies = {name: tensor.to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
-    write_atomically(path, save(copies, header))
+    header = {"version": VERSION, "sha256": _checksum(rest, copies), "state": rest}
+    write_atomically(path, save(copies, {"gen3d": json.dumps(header)}))
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
@@ -47,13 +61,25 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     try:
         with safe_open(path, framework="pt") as file:
             header = json.loads((file.metadata() or {})["gen3d"])
-            if header["version"] != VERSION:
+            if header["version"] not in {1, VERSION}:
                 raise BadInput(f"checkpoint version {header['version']} is not known", place=str(path))
-            return _join(header["state"], {name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no dict)
+        if header["version"] == VERSION and header["sha256"] != _checksum(header["state"], tensors):
+            raise BadInput("is damaged: its checksum is another one", place=str(path))
+        return _join(header["state"], tensors)
     except FileNotFoundError as error:
         raise BadInput("does not exist", place=str(path), remedy="give the directory of a run") from error
     except (SafetensorError, LookupError, TypeError, ValueError, OSError) as error:
         raise BadInput(f"is damaged or no checkpoint: {error}", place=str(path)) from error
+
+
+def _checksum(rest: Any, tensors: dict[str, Tensor]) -> str:
+    """SHA-256 of everything that is loaded."""
+    digest = hashlib.sha256(json.dumps(rest).encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def _split(node: Any, path: str, tensors: dict[str, Tensor]) -> Any:

@@ -58,7 +58,10 @@ class Config:
         return self.error(path, f"unknown key {path[-1]!r}", did_you_mean(path[-1], known))
 
     def merged(self, overlay: Config) -> Config:
-        """This with `overlay` laid over it: maps merge; scalars, lists, schedules and changed types replace."""
+        """This with `overlay` laid over it: maps merge; scalars, lists, schedules and changed types replace.
+
+        A map without a type holds what is said of any of them.
+        """
         result = Config(dict(self.values), dict(self.places))
         result.values = _merge(self.values, overlay.values, (), result.places)
         result.places |= overlay.places
@@ -81,7 +84,7 @@ def _merge(base: dict[str, Any], over: dict[str, Any], path: Key, places: dict[K
 def _mergeable(base: Any, over: Any) -> bool:
     if not isinstance(base, dict) or not isinstance(over, dict) or is_schedule(base) or is_schedule(over):
         return False
-    return "type" not in over or over["type"] == base.get("type")
+    return "type" not in over or base.get("type") in (None, over["type"])
 
 
 def is_schedule(value: Any) -> bool:
@@ -167,6 +170,18 @@ def _paths(value: Any, path: Key) -> Iterator[Key]:
         for key, item in value.items():
             yield (*path, key)
             yield from _paths(item, (*path, key))
+
+
+def references(value: Any) -> set[Key]:
+    """The paths that any ${a.b} within a value names."""
+    if isinstance(value, dict | list):
+        return set(chain.from_iterable(map(references, value.values() if isinstance(value, dict) else value)))
+    return {tuple(match[1].split(".")) for match in _REFERENCE.finditer(value)} if isinstance(value, str) else set()
+
+
+def overlap(one: Key, other: Key) -> bool:
+    """Whether one of two paths lies within the other."""
+    return one[: len(other)] == other or other[: len(one)] == one
 
 
 def resolve_references(config: Config) -> Config:

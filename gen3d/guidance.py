@@ -3,6 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float, Int
@@ -95,6 +96,9 @@ class Prior(Part):
     schedule: NoiseSchedule
     branches: frozenset[str] = frozenset({"conditional", "unconditional"})
     """The branches it can predict, known when it is constructed; with an adapter also adapter and adapter_null."""
+
+    remedies: ClassVar[Mapping[str, str]] = {}
+    """What a recipe must say for this prior to have a branch that it has not; other branches it never has."""
 
     @abstractmethod
     def condition(self, cameras: Cameras, sources: Sequence[object] | None = None) -> Condition:

@@ -110,6 +110,10 @@ class Stage:
         """Whether these are the input picture's, at any size: what is random about a drawing is not for them."""
         return any(cameras is known for known in (self.reference, *self._references.values()))
 
+    def varies(self, cameras: Cameras) -> bool:
+        """Whether chance may decide how these are drawn: in training, but not the input picture's."""
+        return torch.is_grad_enabled() and not self.is_reference(cameras)
+
     def step(self, index: int) -> Step:
         """The context of one iteration."""
         return Step(index, self.steps, self.name, self.seed, self.device)

@@ -60,9 +60,10 @@ class Particles(Representation):
             _bind(cast("Part", member), self.name, _own(stage, i))
 
     def at(self, step: Step) -> None:
-        """Draw the active one."""
+        """Draw the active one, and pass the step on to all: any of them may be what is looked at, or left."""
         self.index = int(torch.randint(len(self.members), (), generator=step.rng("particles")))
-        self.active.at(step)
+        for member in self.members:
+            cast("Part", member).at(step)
 
     def param_groups(self) -> dict[str, list[nn.Parameter]]:
         """Those of each, as "density.0", "density.1", ..., so that a rate for "density" is for all."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gen3d.config import Config, Key, load_yaml, override, parse_override, resolve_references
+from gen3d.config import Config, Key, load_yaml, overlap, override, parse_override, references, resolve_references
 from gen3d.errors import BadInput
 from gen3d.registry import did_you_mean
 
@@ -27,6 +27,8 @@ TYPES = {
     **dict.fromkeys(("name", "device", "output", "from"), str),
     **dict.fromkeys(("inputs", "cameras", "guidance", "stages"), dict),
 }
+INPUTS = "inputs"
+"""What a stage starts `from` that takes over the object of `inputs.run`."""
 AT_LEAST_1 = ("steps", "checkpoint_every")
 
 
@@ -53,11 +55,14 @@ class Recipe:
         base = load_yaml(path)
         if base.values.get("gen3d", FORMAT) != FORMAT:
             raise base.error(("gen3d",), f"format {base.values['gen3d']!r} is not known", f"this is format {FORMAT}")
-        config = resolve_references(_overlaid(base, list(overrides), profile))
+        overlaid = _overlaid(base, list(overrides), profile)
+        config = resolve_references(overlaid)
         _check(config, (), TOP_KEYS)
         stages = _stages(config)
         for text in overrides:
-            _check_effect(parse_override(text)[0], config, stages)
+            key = parse_override(text)[0]
+            if not any(overlap(key, copied) for copied in references(overlaid.values)):
+                _check_effect(key, config, stages)
         return cls(path, path.read_text(encoding="utf-8"), config, stages)
 
     @property
@@ -143,12 +148,14 @@ def _stages(config: Config) -> dict[str, Config]:
     for name, value in named.items():
         if not re.fullmatch(r"\w[\w-]*", name):
             raise config.error(("stages", name), f"{name!r} is no name of a stage", "use letters, digits, _ and -")
+        if name == INPUTS:
+            raise config.error(("stages", name), f"{name!r} is what `from` calls the run in inputs.run", "rename it")
         if not isinstance(value, dict):
             raise config.error(("stages", name), f"{value!r} does not fit", "a stage is a map")
         _check(config, ("stages", name), (*STAGE_KEYS, "from"))
         source = value.get("from")
-        if source is not None and source not in result:
-            remedy = did_you_mean(str(source), result)
+        if source not in {None, INPUTS, *result}:
+            remedy = did_you_mean(str(source), {INPUTS, *result})
             raise config.error(("stages", name, "from"), f"no earlier stage {source!r}", remedy)
         result[name] = shared.merged(config.at(("stages", name)))
     return result

@@ -4,34 +4,32 @@ from __future__ import annotations
 
 import math
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from gen3d.build import build, build_component
-from gen3d.errors import BadInput, Degenerate, OutOfMemory, Unavailable
+from gen3d.deterministic import repeatable
+from gen3d.errors import BadInput, OutOfMemory, Unavailable
+from gen3d.health import numbers, watch
 from gen3d.inputs import Inputs
+from gen3d.interrupts import interrupts
 from gen3d.part import Stage
 from gen3d.plugins import Plugins, installed
-from gen3d.recipe import Recipe
+from gen3d.recipe import INPUTS, Recipe
 from gen3d.run_directory import RunDirectory
-from gen3d.stage import StageParts, build_stage
+from gen3d.stage import StageParts, build_stage, restore
+from gen3d.stored import Stored
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable
-    from pathlib import Path
-
-    from torch import Tensor
 
     from gen3d.cameras import Cameras
     from gen3d.exporter import Exporter
-    from gen3d.guidance import Signal
     from gen3d.part import Step
     from gen3d.representation import Representation
     from gen3d.views import Views
-
-PATIENCE = 20
-"""Steps in a row without a finite loss after which the run goes back to its last checkpoint, once."""
 
 
 class Run:
@@ -39,12 +37,15 @@ class Run:
 
     Attributes:
         directory: where everything is written.
+        files: the files in it.
         stage: the stage that is bound at present.
+        origin: the object of another run that this one goes on from.
         terms: the weighted terms of the latest step, by the names of the guidances.
         outputs: the exported files, the main one first.
         warnings: remarks for the person, in the order they came up.
     """
 
+    files: RunDirectory
     stage: Stage
 
     def __init__(self, recipe: Recipe, plugins: Plugins | None = None) -> None:
@@ -54,6 +55,7 @@ class Run:
         self.seed = int(recipe.get("seed", 0))
         self.device = choose_device(recipe.get("device", "auto"), recipe.config.place(("device",)))
         self.inputs: Inputs = build(Inputs, recipe.get("inputs", {}), recipe.config, ("inputs",), registry)
+        self.origin: Stored | None = None
         self.stages = [build_stage(name, config, registry) for name, config in recipe.stages.items()]
         self.exporter: Exporter | None = None
         if recipe.get("export"):
@@ -70,32 +72,61 @@ class Run:
         return self.files.path
 
     def check(self) -> None:
-        """What can be known to fail before weights load: the picture that inputs name is read and prepared."""
-        if self.inputs.image is not None:
-            self.inputs.locate(self.recipe.path)
-            _ = self.inputs.picture
+        """What can be known to fail before weights load: pictures are read, and a run to go on from is looked for."""
+        self.inputs.locate(self.recipe.path)
+        self.inputs.read()
+        config, users = self.recipe.config, [parts.name for parts in self.stages if parts.source == INPUTS]
+        for key in ("run", "stage"):
+            if not users and getattr(self.inputs, key) is not None:
+                raise config.error(("inputs", key), "nothing starts from it", f"add from: {INPUTS} to a stage")
+        if users and self.inputs.run is None:
+            remedy = "add inputs.run=DIRECTORY of a finished run"
+            raise config.error(("stages", users[0], "from"), "there is no run to start from", remedy)
+        if users:
+            self.origin = Stored.finished(Path(str(self.inputs.run)), self.inputs.stage)
 
-    def start(self) -> None:
-        """Run every stage and export. Raises Gen3dError; what was reached is in the directory."""
+    def start(self, files: RunDirectory | None = None) -> None:
+        """Run every stage and export. Raises Gen3dError; what was reached is in the directory.
+
+        Args:
+            files: of the same run, stopped before, which goes on.
+        """
         self.check()
-        self.files = RunDirectory.create(self.recipe)
+        self.files = files or self.new_files()
         self.notify("run_started")
         error: BaseException | None = None
         try:
-            for parts in self.stages:
-                self.run_stage(parts)
-            self.export()
+            with repeatable(self.device):
+                for parts in self.stages:
+                    self.run_stage(parts)
+                self.export()
         except BaseException as raised:
-            error = OutOfMemory.of(raised) or raised
+            error = self.told(raised)
             if error is raised:
                 raise
             raise error from raised
         finally:
             self.files.finish(error, self.outputs)
             self.notify("run_finished", error=error)
+            self.files.lock.release()
+
+    def new_files(self) -> RunDirectory:
+        """A directory of its own, with what this run is made from."""
+        pictures = self.inputs.files()
+        inputs, made_from = {key: str(path) for key, path in pictures.items()}, list(pictures.values())
+        if self.origin is not None:
+            inputs |= {"run": str(self.origin.run.absolute()), "stage": self.origin.stage}
+            made_from.append(self.origin.checkpoint.absolute())
+        return RunDirectory.create(self.recipe, inputs, made_from)
+
+    def told(self, error: BaseException) -> BaseException:
+        """An error as a person is told it."""
+        if isinstance(error, KeyboardInterrupt):
+            return KeyboardInterrupt(f"to go on: gen3d resume {self.directory}")
+        return OutOfMemory.of(error) or error
 
     def run_stage(self, parts: StageParts) -> None:
-        """Bind, optimise, and keep the object for later stages."""
+        """Bind, optimise, and keep the object for later stages; of a stage that was done before, only its object."""
         self.stage = Stage(
             name=parts.name,
             steps=parts.steps,
@@ -106,16 +137,26 @@ class Run:
             representation=parts.representation,
             renderer=parts.renderer,
             guidance=parts.guidance,
-            previous=self.objects.get(parts.source or ""),
             shared=self.shared,
             warn=self.warn,
         )
         if self.stage.reference is not None:
             self.stage.reference = self.stage.reference.to(self.device)
-        parts.bind(self.stage)
-        with self.files.stage(parts.name):
-            optimise(self, parts)
+        if self.files.is_done(parts.name):
+            restore(parts.representation, self.stage, self.files.final_state(parts.name))
+        else:
+            self.stage.previous = self.object_of(parts.source)
+            parts.bind(self.stage)
+            done = self.files.restore(parts, self.stage)
+            with self.files.stage(parts.name), interrupts() as self.asked_to_stop:
+                optimise(self, parts, done)
         self.objects[parts.name] = parts.representation.result
+
+    def object_of(self, source: str | None) -> Representation | None:
+        """What a stage's `from` names: the object of an earlier stage, or of the run in `inputs.run`."""
+        if source == INPUTS and source not in self.objects and self.origin is not None:
+            self.objects[source] = self.origin.load(self.device, self.plugins.registry)
+        return self.objects.get(source or "")
 
     def export(self) -> None:
         """Write the last stage's object as the recipe's `export` says."""
@@ -125,20 +166,20 @@ class Run:
     def warn(self, message: str) -> None:
         """Keep a remark for the person, and for run.json."""
         self.warnings.append(message)
-        self.files.warn(self.warnings)
+        self.files.warn(message)
 
     def notify(self, hook: str, **arguments: object) -> None:
         """Tell the observers."""
         self.plugins.notify(hook, self.warn, run=self, **arguments)
 
 
-def optimise(run: Run, parts: StageParts) -> None:
-    """Follow the guidances' gradients through the renderer for every step of a stage.
+def optimise(run: Run, parts: StageParts, done: int = 0) -> None:
+    """Follow the guidances' gradients through the renderer for every step of a stage, but for those already done.
 
     x = g(theta, c) for random cameras c; each guidance turns views into a loss; the optimizer changes theta.
     """
-    stage, setbacks = run.stage, 0
-    for index in range(parts.steps):
+    stage = run.stage
+    for index in range(done, parts.steps):
         step = stage.step(index)
         random = parts.cameras.sample(step)
         for _, part in parts.parts():
@@ -156,13 +197,16 @@ def optimise(run: Run, parts: StageParts) -> None:
         finite = all(map(math.isfinite, run.terms.values()))
         if finite and any(loss.requires_grad for loss in losses.values()):
             finite = parts.optimizer.step(torch.stack([*losses.values()]).sum(), step)
-        setbacks = 0 if finite else not_finite(run, parts, step, setbacks + 1)
+        watch(run, parts, step, finite=finite)
         if finite:
             for name in signals:
                 parts.guidance[name].after_step(step)
         run.files.log("step", stage=stage.name, step=index, terms=run.terms)
         run.notify("step_finished", step=step, views=views, signals=signals)
-        run.files.checkpoint(parts, step)
+        stop = run.asked_to_stop()
+        run.files.checkpoint(parts, step, now=stop)
+        if stop:
+            raise KeyboardInterrupt
 
 
 def render(parts: StageParts, step: Step, asked: dict[str, tuple[Cameras, ...]]) -> dict[Cameras, Views]:
@@ -174,34 +218,6 @@ def render(parts: StageParts, step: Step, asked: dict[str, tuple[Cameras, ...]])
     return {
         cameras: parts.renderer(parts.representation, cameras, step, outputs) for cameras, outputs in wanted.items()
     }
-
-
-def numbers(losses: dict[str, Tensor], signals: dict[str, Signal], weights: dict[str, float]) -> dict[str, float]:
-    """The weighted terms as numbers, with one transfer from the device; a signal's own "value" replaces its loss."""
-    if not losses:
-        return {}
-    shown = [  # adding 0 * loss lets a loss that is not finite show, whatever its value says
-        weights[name] * torch.as_tensor(signals[name].log["value"], device=loss.device) + 0 * loss
-        if "value" in signals[name].log
-        else loss
-        for name, loss in losses.items()
-    ]
-    return dict(zip(losses, torch.stack([x.detach().float() for x in shown]).tolist(), strict=True))
-
-
-def not_finite(run: Run, parts: StageParts, step: Step, setbacks: int) -> int:
-    """Name the terms that are not finite; after PATIENCE such steps go back to the last checkpoint, and once only."""
-    culprits = [name for name, value in run.terms.items() if not math.isfinite(value)] or ["the gradient"]
-    run.warn(f"stage {step.stage}, step {step.index}: not finite: {', '.join(culprits)}; the step is skipped")
-    if setbacks < PATIENCE:
-        return setbacks
-    if not run.files.roll_back(parts):
-        raise Degenerate(
-            f"{', '.join(culprits)} stayed not finite for {PATIENCE} steps",
-            place=f"stage {step.stage}, step {step.index}",
-            remedy="lower the learning rate or that guidance's weight",
-        )
-    return 0
 
 
 def choose_device(name: str, place: str = "device") -> torch.device:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from gen3d.build import build, build_component
 from gen3d.camera_sampler import CameraSampler
-from gen3d.errors import Unsupported
+from gen3d.errors import BadInput, Unsupported
 from gen3d.particles import build_object
 from gen3d.schedule import Schedule
 
@@ -32,7 +34,7 @@ class StageParts:
     """Everything that one stage consists of; nothing is loaded yet.
 
     Args:
-        source: the earlier stage whose object this one starts from.
+        source: the earlier stage whose object this one starts from, or "inputs": that of the run in `inputs.run`.
         weights: the scheduled weight of each guidance.
     """
 
@@ -74,10 +76,40 @@ class StageParts:
         return {"parts": trained, "optimizer": self.optimizer.state_dict()}
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Put a checkpoint's state back."""
-        for name, part in self.parts():
-            part.load_trained_state(state["parts"][name])
-        self.optimizer.load_state_dict(state["optimizer"])
+        """Put a checkpoint's state back. Raises BadInput where it does not fit."""
+        with fitting(state):
+            for name, part in self.parts():
+                part.load_trained_state(state["parts"][name])
+            self.optimizer.load_state_dict(state["optimizer"])
+
+    def is_finite(self) -> bool:
+        """Whether the object has only finite numbers."""
+        parameters = chain.from_iterable(self.representation.param_groups().values())
+        return all(bool(parameter.isfinite().all()) for parameter in parameters)
+
+
+def restore(representation: Representation, stage: Stage, state: dict[str, Any]) -> Representation:
+    """An object as its stage's checkpoint holds it, without the rest of the stage, for a later one or an exporter.
+
+    Raises BadInput where the two do not fit.
+    """
+    representation.name = "representation"
+    representation.to(stage.device)
+    representation.bind(stage)
+    with fitting(state):
+        representation.load_trained_state(state["parts"]["representation"])
+    representation.at(stage.step(int(state["step"]) - 1))
+    return representation.result
+
+
+@contextmanager
+def fitting(state: dict[str, Any]) -> Iterator[None]:
+    """Say what a checkpoint that was made of something else gives cause to."""
+    try:
+        yield
+    except (KeyError, ValueError) as error:
+        cause = f"the checkpoint of stage {state.get('stage')!r} does not fit the recipe: {error}"
+        raise BadInput(cause, remedy="resume with the same recipe, and the same version of gen3d") from error
 
 
 def build_stage(name: str, config: Config, registry: Registry) -> StageParts:

@@ -16,7 +16,7 @@ from gen3d.errors import Gen3dError, OutOfMemory, Unavailable
 # Before torch is imported: its threads would otherwise spin at every barrier, which is slow where a core is shared.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-CORE = ("run", "export", "recipes", "plugins", "describe", "doctor", "new-plugin")
+CORE = ("run", "resume", "export", "recipes", "plugins", "describe", "doctor", "new-plugin")
 """One file of this package each; all other commands are plugins' entry points."""
 
 
@@ -94,8 +94,9 @@ def guarded(command: Callable[[], object]) -> int:
     """Call a command and turn what it raises into an exit code."""
     try:
         result = command()
-    except (KeyboardInterrupt, click.exceptions.Abort):
-        click.echo("interrupted", err=True)
+    except (KeyboardInterrupt, click.exceptions.Abort) as error:
+        told = error.__cause__ or error  # click raises Abort from what was interrupted
+        click.echo(f"interrupted{': ' if str(told) else ''}{told}", err=True)
         return 130
     except click.ClickException as error:
         error.show()

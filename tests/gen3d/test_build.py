@@ -8,9 +8,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from gen3d import Guidance, Objective, Optimizer, Prior, Schedule, Signal, Step, Views
+from gen3d import Guidance, Objective, Optimizer, Part, Prior, Schedule, Signal, Step, Views
 from gen3d.build import build, build_component, convert, parameters, type_name
 from gen3d.config import Config
+from gen3d.describe import describe
 from gen3d.errors import BadInput, OutOfMemory, Unavailable
 from gen3d.registry import Registrar, Registry
 from gen3d.testing import GaussianPrior
@@ -22,6 +23,18 @@ class Quiet(Guidance):
     def forward(self, step: Step, *views: Views) -> Signal:
         """Nothing."""
         return Signal(torch.zeros(()))
+
+
+class Inner(Part):
+    """A part of no kind: what it is is said by whoever asks for it.
+
+    Args:
+        share: how much.
+    """
+
+    def __init__(self, share: Schedule | float = 0.5, count: int = 2) -> None:
+        super().__init__()
+        self.got = (share, count)
 
 
 class Keys(Quiet):
@@ -41,6 +54,7 @@ class Keys(Quiet):
         flag: bool = False,
         path: Path | None = None,
         until: Schedule | float | None = None,
+        inner: Inner | None = None,
     ) -> None:
         super().__init__()
         self.got = {name: value for name, value in locals().items() if name not in ("self", "__class__")}
@@ -163,6 +177,8 @@ def test_what_fits(registry: Registry, key: str, value: Any, expected: Any) -> N
         ("prior", 3, "a prior is a map with a `type`"),
         ("prior", {"weights": "x"}, "a prior is a map with a `type`"),
         ("priors", {"one": None}, "a prior is a map with a `type`"),
+        ("inner", 0.5, "it is a map of share, count or null"),
+        ("inner", {"share": "much"}, "no number and no schedule"),
     ],
 )
 def test_what_does_not_fit_says_what_would(registry: Registry, key: str, value: Any, right: str) -> None:
@@ -178,6 +194,20 @@ def test_parts_nest(registry: Registry) -> None:
     assert prior.mixtures["conditional"].means == [0.5]
     named = got(registry, priors={"one": spec, "two": spec})
     assert {name: type(prior) for name, prior in named.items()} == {"one": Flat, "two": Flat}
+
+
+def test_a_part_of_no_kind_has_no_type(registry: Registry) -> None:
+    inner = got(registry, inner={"share": {"0": 0, "50%": 1}})
+    assert isinstance(inner, Inner)
+    assert inner.got == (Schedule.of({"0": 0, "50%": 1}), 2)
+    assert got(registry, inner=None) is None
+    with pytest.raises(BadInput, match=r"it\.inner\.shares: unknown key 'shares'\n.*did you mean 'share'\?"):
+        got(registry, inner={"shares": 1})
+    text = describe(registry.component("guidance", "keys"))
+    assert (
+        "  inner: a map of share, count or null, default null\n      share: a number or schedule, default 0.5" in text
+    )
+    assert "          how much." in text
 
 
 def test_a_mistake_in_a_nested_part_has_its_path(registry: Registry) -> None:
@@ -261,6 +291,7 @@ def test_an_abstract_class_is_no_component(registry: Registry) -> None:
         (Schedule | float, "a number or schedule"),
         (Objective, "an objective"),
         (Prior | None, "a prior or null"),
+        (Inner | None, "a map of share, count or null"),
         (Optimizer, "an optimizer"),
         (dict[str, float], "a map, each a number"),
         (tuple[int, ...], "a list, each a whole number"),

@@ -83,6 +83,31 @@ def test_a_truncated_file_is_damaged(tmp_path: Path, length: int) -> None:
     assert caught.value.place == str(path)
 
 
+def test_a_changed_byte_is_noticed_wherever_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "c"
+    numbers = {
+        "x": torch.arange(6.0),
+        "flags": torch.tensor([True, False]),
+        "none": torch.empty(0),
+        "one": torch.tensor(1),
+    }
+    save_checkpoint(path, {**numbers, "half": torch.ones(2, dtype=torch.bfloat16), "step": 3})
+    whole = path.read_bytes()
+    padding = len(whole) - len(whole.rstrip(b" "))
+    assert load_checkpoint(path)["step"] == 3
+    for place in range(0, len(whole) - padding, 7):
+        if whole[place : place + 1] == b" ":
+            continue  # between the header's words
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        with pytest.raises(BadInput, match=r"damaged|version"):
+            load_checkpoint(path)
+
+
+def test_checkpoints_from_before_there_were_checksums_can_be_read(tmp_path: Path) -> None:
+    save_file({"x": torch.ones(2)}, tmp_path / "c", header(1, {"map": [["x", {"tensor": "x"}]]}))
+    assert load_checkpoint(tmp_path / "c")["x"].tolist() == [1, 1]
+
+
 def header(version: Any, state: Any) -> dict[str, str]:
     """What a checkpoint's header holds."""
     return {"gen3d": json.dumps({"version": version, "state": state})}
@@ -96,7 +121,9 @@ def header(version: Any, state: Any) -> dict[str, str]:
         ({"gen3d": "{"}, "damaged or no checkpoint"),
         ({"gen3d": "[]"}, "damaged or no checkpoint"),
         ({"gen3d": "{}"}, "damaged or no checkpoint"),
-        (header(2, {}), "checkpoint version 2 is not known"),
+        (header(3, {}), "checkpoint version 3 is not known"),
+        (header(2, {"map": []}), "damaged or no checkpoint"),
+        ({"gen3d": json.dumps({"version": 2, "state": {"map": []}, "sha256": ""})}, "its checksum is another one"),
         (header(1, {}), "damaged or no checkpoint"),
         (header(1, {"tensor": "y"}), "damaged or no checkpoint"),
         (header(1, 3), "damaged or no checkpoint"),

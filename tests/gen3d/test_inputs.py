@@ -55,3 +55,19 @@ def test_a_shipped_recipes_picture_is_found_from_anywhere(tmp_path: Path, monkey
 def test_impossible_cameras_are_refused(keys: dict[str, float]) -> None:
     with pytest.raises(BadInput, match=f"{next(iter(keys))} is .*(.|\n)*it lies between"):
         Inputs(**keys)  # type: ignore[arg-type]
+
+
+def test_a_style_is_a_whole_picture_found_and_read_likewise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    draw(tmp_path / "product" / "examples" / "waves.png")
+    monkeypatch.chdir(tmp_path)
+    inputs = Inputs(style="examples/waves.png")
+    inputs.locate(tmp_path / "product" / "recipes" / "r.yaml")
+    inputs.read()
+    assert (inputs.style_picture.size, inputs.style_picture.mode) == ((64, 64), "RGBA")
+    assert inputs.style_picture is inputs.style_picture
+    with pytest.raises(BadInput, match=r"inputs\.style: .*\n  add inputs\.style=picture\.png"):
+        _ = Inputs().style_picture
+    with pytest.raises(BadInput, match=r"nowhere\.png: there is no such file"):
+        Inputs(style="nowhere.png").read()
+    with pytest.raises(BadInput, match=r"inputs\.style: is no file"):
+        Inputs(style="x" * 5000).locate(tmp_path / "r.yaml")

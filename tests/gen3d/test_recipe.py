@@ -99,6 +99,13 @@ def test_a_map_on_the_command_line_has_an_effect_where_any_of_it_has(tmp_path: P
         load(tmp_path, text, "cameras={views: 16}")
 
 
+def test_an_override_has_an_effect_through_what_copies_it(tmp_path: Path) -> None:
+    text = "cameras: {size: 8}\nstages: {one: {steps: 1, cameras: {size: 9, fov_deg: [1, '${cameras.size}']}}}\n"
+    assert load(tmp_path, text, "cameras.size=16").stages["one"].values["cameras"] == {"size": 9, "fov_deg": [1, 16]}
+    with pytest.raises(BadInput, match=r"no effect(.|\n)*stages\.one\.cameras\.fov_deg"):
+        load(tmp_path, text, "cameras.fov_deg=[1, 2]")
+
+
 def test_a_profile_that_is_not_chosen_is_not_resolved(tmp_path: Path) -> None:
     text = 'steps: 1\nprofiles: {big: {seed: "${stages.one.seed}"}, small: {seed: 2}}\n'
     assert load(tmp_path, text, profile="small").get("seed") == 2

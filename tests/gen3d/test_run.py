@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from core_toys import RECIPE, STAGED, Descent, Renderer, core_plugins, toy_run, write_recipe
+from gen3d import Step, hookimpl
 from gen3d.checkpoint import load_checkpoint
 from gen3d.errors import BadInput, Degenerate, OutOfMemory, Unavailable, Unsupported
 from gen3d.recipe import Recipe
@@ -166,19 +167,53 @@ def test_19_such_steps_are_lived_through_and_20_without_a_checkpoint_are_not(tmp
     assert "bad stayed not finite" in record(tmp_path)["error"]
 
 
-def test_after_20_the_run_goes_back_to_its_checkpoint_once(tmp_path: Path) -> None:
-    bad = "guidance.bad={type: trouble, kind: gradient, first: 6, last: 25}"
-    run = toy_run(tmp_path, "steps=40", "checkpoint_every=5", bad)
-    run.start()
+@pytest.mark.parametrize(("kind", "culprit"), [("loss", "bad"), ("gradient", "the gradient")])
+def test_after_20_the_run_goes_back_to_its_last_good_checkpoint_and_stops(
+    tmp_path: Path, kind: str, culprit: str
+) -> None:
+    bad = f"guidance.bad={{type: trouble, kind: {kind}, first: 8}}"
+    run = toy_run(tmp_path, "steps=40", "checkpoint_every=5", "export={type: words}", bad)
+    saved: dict[str, torch.Tensor] = {}
+    plugins = run.plugins.manager
+
+    class Watcher:
+        @hookimpl
+        def step_finished(self, run: Run, step: Step) -> None:
+            if step.index == 4:
+                saved.update({name: tensor.clone() for name, tensor in parameters(run).items()})
+
+    plugins.register(Watcher())
+    message = f"stage main, step 27: {culprit} stayed not finite for 20 steps; .* checkpoint after 5 steps"
+    with pytest.raises(Degenerate, match=message):
+        run.start()
+    assert [path.name for path in (run.directory / "checkpoints").iterdir()] == ["main-00000005.safetensors"]
+    held = load_checkpoint(run.directory / "checkpoints" / "main-00000005.safetensors")
+    for name, tensor in saved.items():  # in the file, and in memory for those who draw it
+        assert torch.equal(tensor, held["parts"]["representation"][name])
+        assert torch.equal(tensor, parameters(run)[name])
+    assert (record(tmp_path)["status"], record(tmp_path)["skipped"]) == ("failed", 20)
     events = [json.loads(line) for line in (run.directory / "events.jsonl").read_text().splitlines()]
-    back = [event for event in events if event["event"] == "rolled_back"]
-    assert [event["checkpoint"] for event in back] == ["main-00000025.safetensors"]
-    optimizer = run.stages[0].optimizer
-    assert isinstance(optimizer, Descent)
-    assert optimizer.taken == 6 + 14  # what the checkpoint knew, and the steps that followed
-    (tmp_path / "b").mkdir()
-    with pytest.raises(Degenerate, match="step 45"):
-        toy_run(tmp_path / "b", "steps=60", "checkpoint_every=5", bad.replace("25", "99")).start()
+    assert [event["step"] for event in events if event["event"] == "rolled_back"] == [5]
+    assert not (run.directory / "asset").exists()
+
+
+def test_an_object_that_is_not_finite_is_no_checkpoint_to_go_back_to(tmp_path: Path) -> None:
+    """The step before the trouble: its loss and its gradient were finite, and what came of it was not."""
+    run = toy_run(tmp_path, "steps=40", "checkpoint_every=5", "optimizer.lr={0: 0.1, 9: 1e39}")
+    with pytest.raises(Degenerate, match="checkpoint after 5 steps"):
+        run.start()
+    assert all(value.isfinite().all() for value in parameters(run).values())
+
+
+def test_skipped_steps_are_counted(tmp_path: Path) -> None:
+    run = toy_run(
+        tmp_path,
+        "steps=30",
+        "guidance.bad={type: trouble, kind: loss, first: 2, last: 16}",
+        "guidance.worse={type: trouble, kind: gradient, first: 18, last: 25}",
+    )
+    run.start()
+    assert (record(tmp_path)["status"], record(tmp_path)["skipped"]) == ("done", 15 + 8)
 
 
 def test_ctrl_c_is_written_down(tmp_path: Path) -> None:

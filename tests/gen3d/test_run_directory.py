@@ -64,8 +64,8 @@ def test_checkpoints_are_kept_two_at_a_time_and_replaced_by_the_final_one(tmp_pa
     folder = tmp_path / "out" / "checkpoints"
     checkpoint = RunDirectory.checkpoint
 
-    def spy(files, parts, step) -> None:
-        checkpoint(files, parts, step)
+    def spy(files, parts, step, *, now) -> None:
+        checkpoint(files, parts, step, now=now)
         seen.append(sorted(path.name.removesuffix(".safetensors") for path in folder.glob("*")))
 
     with pytest.MonkeyPatch.context() as patch:
@@ -86,6 +86,15 @@ def test_what_another_run_or_a_person_wrote_is_not_overwritten(tmp_path: Path, n
         toy_run(tmp_path).start()
     assert (out / name).read_text() == "mine"
     assert [path.name for path in out.iterdir()] == [name]
+
+
+def test_a_run_that_was_killed_before_it_had_begun_is_no_obstacle(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / ".lock").touch()
+    (out / "recipe.yaml").write_text("half of")
+    toy_run(tmp_path).start()
+    assert (out / "recipe.yaml").read_text() == RECIPE
 
 
 def test_a_folder_with_other_things_will_do(tmp_path: Path) -> None:

@@ -9,7 +9,9 @@ import gen3d_monitor
 from core_toys import core_plugins, toy_run
 from gen3d import Degenerate, Gen3dError
 from gen3d.exporter import Exporter
+from gen3d.resume import resume
 from gen3d.run import Run
+from stops import Stopper
 
 EXPORT = "export={type: words}"
 
@@ -44,6 +46,28 @@ def test_warnings_are_shown_once(tmp_path: Path, capsys: pytest.CaptureFixture[s
     run = watched(tmp_path, "guidance.bad={type: trouble, kind: loss, first: 1, last: 1}")
     run.start()
     assert capsys.readouterr().out.count("warning: stage main, step 1: not finite: bad") == 1
+
+
+def test_a_resumed_run_is_shown_from_where_it_stopped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    overrides = (EXPORT, "steps=60", "checkpoint_every=20")
+    run = watched(tmp_path, *overrides)
+    run.plugins.manager.register(Stopper("main", 44), name="stopper")
+    with pytest.raises(KeyboardInterrupt):
+        run.start()
+    spoilt = tmp_path / "out" / "checkpoints" / "main-00000040.safetensors"
+    spoilt.write_bytes(spoilt.read_bytes()[:-9])
+    capsys.readouterr()
+    plugins = watched(tmp_path, *overrides).plugins
+    again = resume(tmp_path / "out", plugins)
+    shown = capsys.readouterr().out
+    assert not plugins.muted
+    assert again.warnings[0] in shown
+    assert "main  21/60" in shown
+    assert "main  60/60" in shown
+    assert "main  18/60" not in shown
+    names = {path.name for path in (tmp_path / "out" / "preview").iterdir()}
+    assert names == {"main_000025.png", "main_000050.png", "main_000060.png", "latest.png"}
+    assert (tmp_path / "out" / "turntable.mp4").is_file()
 
 
 def test_an_interrupted_run_draws_nothing_and_says_where_it_is(

@@ -208,4 +208,4 @@ def test_export_says_what_it_lacks(gen3d: Any, tmp_path: Path) -> None:
     final.write_bytes(final.read_bytes()[:20])
     assert "damaged" in gen3d("export", "out", "type=words").err
     final.unlink()
-    assert "does not exist" in gen3d("export", "out", "type=words").err
+    assert "has no checkpoint yet\n  first: gen3d resume out" in gen3d("export", "out", "type=words").err

@@ -77,6 +77,7 @@ def test_every_command_explains_itself(gen3d: Any) -> None:
         (MemoryError(), 4, "error: out of memory\n  lower the resolution, cameras.size or cameras.views\n"),
         (errors.Degenerate("empty"), 5, "error: empty\n"),
         (KeyboardInterrupt(), 130, "interrupted\n"),
+        (KeyboardInterrupt("to go on: gen3d resume out"), 130, "interrupted: to go on: gen3d resume out\n"),
         (click.exceptions.Abort(), 130, "interrupted\n"),
         (click.UsageError("what?"), 2, "Error: what?\n"),
         (BrokenPipeError(), 0, ""),
@@ -139,6 +140,6 @@ def test_ctrl_c_and_a_request_to_stop_exit_with_130(tmp_path: Path, kind: str) -
     stop = f"guidance.stop={{type: trouble, kind: {kind}}}"
     answer = program("run", str(recipe), stop, f"output={tmp_path / 'out'}", env=environment, cwd=tmp_path)
     assert answer.returncode == 130
-    assert answer.stderr.endswith("interrupted\n")
+    assert answer.stderr.endswith(f"interrupted: to go on: gen3d resume {tmp_path / 'out'}\n")
     assert "Traceback" not in answer.stderr
     assert '"status": "interrupted"' in (tmp_path / "out" / "run.json").read_text()
