@@ -16,7 +16,11 @@ from gen3d_training.ddim import Sampling, sample
 from gen3d_zero123.places import find
 from gen3d_zero123.prior import Zero123
 
-FOLDER = Path(gen3d_mini.__file__).parent / "weights" / "zero123"
+WEIGHTS = Path(gen3d_mini.__file__).parent / "weights"
+CARDS = {
+    "zero123": ("CC0", "gen3d train", "PSNR", "SSIM", "held-out"),
+    "stable_diffusion": ("CC0", "gen3d train", "vocabulary", "guidance"),
+}
 BARREL = Path(__file__).parents[2] / "examples" / "barrel.png"
 
 
@@ -27,25 +31,31 @@ def prior() -> Zero123:
     return prior
 
 
-def test_it_is_small_and_has_a_card() -> None:
-    files = [path for path in FOLDER.rglob("*") if path.is_file()]
+@pytest.mark.parametrize("name", CARDS)
+def test_it_is_small_and_has_a_card(name: str) -> None:
+    files = [path for path in (WEIGHTS / name).rglob("*") if path.is_file()]
     assert sum(path.stat().st_size for path in files) <= 32e6
     assert not [path for path in files if path.suffix in {".bin", ".pt", ".ckpt"}]
-    card = (FOLDER / "README.md").read_text()
-    assert all(word in card for word in ("CC0", "gen3d train", "PSNR", "SSIM", "held-out"))
+    card = (WEIGHTS / name / "README.md").read_text()
+    assert all(word in card for word in CARDS[name])
 
 
-def test_every_number_is_finite_and_halved() -> None:
-    for path in FOLDER.rglob("*.safetensors"):
+def test_there_is_a_card_for_each() -> None:
+    assert {path.name for path in WEIGHTS.iterdir()} == set(CARDS)
+
+
+@pytest.mark.parametrize("name", CARDS)
+def test_every_number_is_finite_and_halved(name: str) -> None:
+    for path in (WEIGHTS / name).rglob("*.safetensors"):
         with safe_open(path, framework="pt") as file:
-            for name in file.keys():  # noqa: SIM118 (no mapping)
-                value = file.get_tensor(name)
-                assert value.dtype == torch.float16, name
-                assert value.isfinite().all(), name
+            for tensor in file.keys():  # noqa: SIM118 (no mapping)
+                value = file.get_tensor(tensor)
+                assert value.dtype == torch.float16, tensor
+                assert value.isfinite().all(), tensor
 
 
 def test_it_is_found_by_name_and_describes_itself(prior: Zero123) -> None:
-    assert find("mini") == FOLDER
+    assert find("mini") == WEIGHTS / "zero123"
     settings = prior.networks.settings
     assert prior.networks.picture_size == 64
     assert (settings.pose, settings.diffusion.prediction) == ("radius_and_polar", "sample")

@@ -1,4 +1,4 @@
-"""The embedded text weights: of the stated size, licence and format, found by name, and heeding text and camera."""
+"""The embedded text weights: found by name, and heeding text and camera."""
 
 import math
 from pathlib import Path
@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 import torch
 from jaxtyping import Float
-from safetensors import safe_open
 from torch import Tensor
 
 import gen3d_mini
@@ -24,23 +23,6 @@ def prior() -> StableDiffusion:
     prior = StableDiffusion(weights="mini", view_prompts="none")
     prior.load()
     return prior
-
-
-def test_it_is_small_and_has_a_card() -> None:
-    files = [path for path in FOLDER.rglob("*") if path.is_file()]
-    assert sum(path.stat().st_size for path in files) <= 32e6
-    assert not [path for path in files if path.suffix in {".bin", ".pt", ".ckpt"}]
-    card = (FOLDER / "README.md").read_text()
-    assert all(word in card for word in ("CC0", "gen3d train", "vocabulary", "guidance"))
-
-
-def test_every_number_is_finite_and_halved() -> None:
-    for path in FOLDER.rglob("*.safetensors"):
-        with safe_open(path, framework="pt") as file:
-            for name in file.keys():  # noqa: SIM118 (no mapping)
-                value = file.get_tensor(name)
-                assert value.dtype == torch.float16, name
-                assert value.isfinite().all(), name
 
 
 def test_it_is_found_by_name_and_describes_itself(prior: StableDiffusion) -> None:
