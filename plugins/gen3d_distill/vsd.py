@@ -13,6 +13,7 @@ from gen3d.guidance import Adapter, Condition, Latents, Prior
 from gen3d.optimizer import Optimizer
 from gen3d.part import Stage, Step
 from gen3d.schedule import Schedule
+from gen3d.transfer import sent
 from gen3d_distill.score_distillation import Sample, ScoreDistillation
 from gen3d_distill.timesteps import check_windows, timesteps, window
 from gen3d_distill.weighting import Weighting
@@ -31,6 +32,8 @@ class VSD(ScoreDistillation):
         cfg_scale: s in e_0 + s (e_y - e_0), of the prior.
         camera_scale: the same between e_phi without and with the camera: 1 leaves the former out, less than 1
             makes views differ more (Wang et al. 2024, "Taming Mode Collapse", which calls 1 less it lambda).
+        trust: share of e_phi against the sample's own noise, which is what e_phi is for a single particle that phi
+            knows: less than 1 holds back what runs away while phi lags, in runs of few steps; 0 is SDS.
         rank: of the adapter's changes.
         updates: steps of the adapter for each step of the object.
         camera_dropout: share of the updates in which the camera is left out.
@@ -49,6 +52,7 @@ class VSD(ScoreDistillation):
         optimizer: Optimizer,
         cfg_scale: Schedule | float = 7.5,
         camera_scale: Schedule | float = 1.0,
+        trust: Schedule | float = 1.0,
         rank: int = 4,
         updates: int = 1,
         camera_dropout: float = 0.1,
@@ -64,6 +68,7 @@ class VSD(ScoreDistillation):
         self.optimizer, self.rank, self.updates = optimizer, rank, updates
         self.camera_dropout, self.loss = camera_dropout, loss
         self.cfg_scale, self.camera_scale = Schedule.of(cfg_scale), Schedule.of(camera_scale)
+        self.trust = Schedule.of(trust)
         self.t_min, self.t_max = Schedule.of(t_min), Schedule.of(t_max)
 
     def pair(self, prior: Prior, stage: Stage) -> None:
@@ -73,12 +78,13 @@ class VSD(ScoreDistillation):
         self.optimizer.bind({f"adapter.{name}": group for name, group in self.adapter.param_groups().items()})
 
     def delta(self, sample: Sample, step: Step) -> Latents:
-        """Guided noise, less the adapter's."""
+        """Guided noise, less the adapter's, as far as that is trusted."""
         scale = self.camera_scale(step.index, step.total)
         asked = ("adapter",) if scale == 1 else ("adapter", "adapter_null")
         eps = sample.noised().scores(*asked, adapter=self.adapter)
         phi = eps["adapter"] if scale == 1 else classifier_free(eps["adapter_null"], eps["adapter"], scale)
-        return eps.guided(self.cfg_scale(step.index, step.total)) - phi
+        known = torch.lerp(sample.noise, phi, self.trust(step.index, step.total))
+        return eps.guided(self.cfg_scale(step.index, step.total)) - known
 
     def learn(self, prior: Prior, latents: Latents, condition: Condition, step: Step) -> None:
         """Take phi's steps, each with timesteps and noise of its own."""
@@ -88,7 +94,7 @@ class VSD(ScoreDistillation):
             t = timesteps("uniform", low, high, len(prior.schedule), len(latents), step, f"{stream}.t")
             noise = step.randn(f"{stream}.noise", *latents.shape)
             dropped = torch.rand((), generator=step.rng(f"{stream}.camera")).item() < self.camera_dropout
-            error = self.error(prior, latents, t.to(latents.device), condition, noise, dropped=dropped)
+            error = self.error(prior, latents, sent(t, latents.device), condition, noise, dropped=dropped)
             self.optimizer.step(error, step)
             self.log = {"adapter": error.detach()}
 

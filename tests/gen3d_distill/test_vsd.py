@@ -99,6 +99,20 @@ def test_t5_one_particle_with_its_exact_score_is_sds(golden: dict[str, Tensor], 
     torch.testing.assert_close(residuals(vsd(Points(theta)), prior, t, theta), expected, rtol=1e-9, atol=1e-9)
 
 
+def test_a_network_that_is_partly_trusted_is_between_sds_and_vsd(schedule: NoiseSchedule) -> None:
+    prior = GaussianPrior(1.0, 0.5, null_mean=0.2, null_std=0.8, schedule=schedule)
+    latents, noise, t = draw(8, 4, 4, 4), draw(8, 4, 4, 4, seed=1), torch.arange(20, 980, 120)
+
+    def with_trust(trust: float) -> Tensor:
+        objective = VSD(AdamW(), cfg_scale=7.5, trust=trust)
+        objective.adapter = Said(0.3 * noise)
+        return ask(objective, prior, latents, noise, t)
+
+    assert torch.equal(with_trust(0.0), ask(SDS(7.5), prior, latents, noise, t))
+    assert torch.equal(with_trust(1.0), ask(vsd(Said(0.3 * noise), 7.5), prior, latents, noise, t))
+    torch.testing.assert_close(with_trust(0.25), 0.75 * with_trust(0.0) + 0.25 * with_trust(1.0))
+
+
 def test_t6_particles_that_are_distributed_as_the_prior_feel_nothing(schedule: NoiseSchedule) -> None:
     """Sample by sample, where SDS is pulled about."""
     mixture = Mixture([0.3, 0.7], [-2.0, 2.0], [0.3, 0.3])
