@@ -6,33 +6,16 @@ python benchmarks/raster.py --resolution 128 --size 512  what published recipes 
 
 import math
 import resource
-import statistics
-import time
-from collections.abc import Callable
 
 import click
 import torch
 
 from gen3d import Cameras, Stage
+from gen3d.testing.timing import median_ms
 from gen3d_mesh.laplacian import unevenness
 from gen3d_mesh.normal_consistency import between_vertices
 from gen3d_mesh.raster import Raster
 from gen3d_mesh.tetrahedra import Tetrahedra
-
-
-def median_ms(work: Callable[[], object], repeats: int, device: torch.device) -> float:
-    """Milliseconds of this process, or of the clock where a device works beside it; the first two are left out."""
-    clock = time.process_time if device.type == "cpu" else time.perf_counter
-    times = []
-    for _ in range(repeats + 2):
-        if device.type == "cuda":
-            torch.cuda.synchronize()
-        start = clock()
-        work()
-        if device.type == "cuda":
-            torch.cuda.synchronize()
-        times.append(1000 * (clock() - start))
-    return statistics.median(times[2:])
 
 
 @click.command()
@@ -83,7 +66,7 @@ def main(resolution: int, size: int, views: int, threads: int, repeats: int, dev
     count = len(surface.triangles().faces)
     print(f"{count} triangles in {resolution}^3 cubes; {views} x {size}x{size} pixels; {device}, {threads} threads")
     for name, (work, meaning) in rows.items():
-        print(f"{name:8} {median_ms(work, repeats, place):8.1f} ms   {meaning}, median of {repeats}")
+        print(f"{name:8} {median_ms(work, place, repeats):8.1f} ms   {meaning}, median of {repeats}")
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"memory   {memory:8.0f} MiB  of the process at its peak")
 

@@ -1,12 +1,11 @@
-"""Time of volume rendering, forward and backward, beside dense sampling of every ray with `grid_sample`.
+"""Time of volume rendering, forward and backward, by each backend, beside dense sampling with `grid_sample`.
 
 python benchmarks/volume.py                  a barrel made here
 python benchmarks/volume.py barrel.glb       any mesh
+python benchmarks/volume.py --device cuda --resolution 256 --size 512
 """
 
 import math
-import statistics
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,11 +17,14 @@ from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 (PyTorch's own habit)
 
-from gen3d import Cameras, Stage
+from gen3d import Cameras, Stage, Unavailable
+from gen3d.testing.timing import median_ms
+from gen3d_volume.backends import Backend
 from gen3d_volume.volume import Volume
 from gen3d_voxel.voxel import Voxel
 
 OPAQUE = 500.0  # density inside, per world unit: 5 in a step through 100 voxels over 2 units
+BACKENDS: tuple[Backend, ...] = ("triton", "nerfacc", "torch")
 POINTS = 200  # on the surface, for each square voxel of a side of the grid
 
 
@@ -89,33 +91,32 @@ def dense(field: Voxel, cameras: Cameras, step: float) -> Callable[[], tuple[Ten
     enter = torch.minimum(low, high).amax(1).clamp_min(0)
     leave = torch.maximum(low, high).amin(1)
     slots = int((leave - enter).amax() / step) + 1
-    along = step * torch.arange(slots)
+    along = step * torch.arange(slots, device=origins.device)
     counts = along < (leave - enter)[:, None]
 
     def draw() -> tuple[Tensor, Tensor]:
         points = origins[:, None] + (enter[:, None] + along)[..., None] * directions[:, None]
         places = points[counts].view(1, 1, 1, -1, 3) / field.half_side
         raw = F.grid_sample(grid, places, align_corners=False).view(4, -1)
-        depth = torch.zeros(counts.shape).masked_scatter(counts, F.softplus(raw[0] + field.density_shift) * step)
+        depth = raw.new_zeros(counts.shape).masked_scatter(counts, F.softplus(raw[0] + field.density_shift) * step)
         weight = torch.exp(depth - depth.cumsum(1)) * -torch.expm1(-depth)
-        color = torch.zeros(3, *counts.shape).masked_scatter(counts, raw[1:].sigmoid())
+        color = raw.new_zeros(3, *counts.shape).masked_scatter(counts, raw[1:].sigmoid())
         return (weight * color).sum(2).T + (1 - weight.sum(1, keepdim=True)), grid
 
     return draw
 
 
-def median_ms(work: Callable[[], object], repeats: int) -> float:
-    """Milliseconds, the first two left out."""
-    times = []
-    for _ in range(repeats + 2):
-        start = time.perf_counter()
-        work()
-        times.append(1000 * (time.perf_counter() - start))
-    return statistics.median(times[2:])
+def drawing(field: Voxel, cameras: Cameras, backend: Backend, device: torch.device) -> Callable[[], Tensor]:
+    """What draws the field by a backend. Raises Unavailable where that is not here."""
+    renderer = Volume(backend=backend)
+    stage = Stage("benchmark", 1, 0, device, None, None, field, renderer, {})  # type: ignore[arg-type]
+    renderer.bind(stage)
+    return lambda: renderer(field, cameras, stage.step(0), frozenset()).image.view(-1, 3)
 
 
 @click.command()
 @click.argument("mesh", required=False, type=click.Path(exists=True, path_type=Path))
+@click.option("--device", default="cpu", show_default=True)
 @click.option("--resolution", default=100, show_default=True, help="Voxels along a side.")
 @click.option(
     "--box", default=1.0, show_default=True, help="Half the side of the grid; the object's longest side is 1."
@@ -123,36 +124,38 @@ def median_ms(work: Callable[[], object], repeats: int) -> float:
 @click.option("--size", default=64, show_default=True, help="Rays along a side of the picture.")
 @click.option("--threads", default=2, show_default=True)
 @click.option("--repeats", default=9, show_default=True)
-def main(mesh: Path | None, resolution: int, box: float, size: int, threads: int, repeats: int) -> None:
+def main(mesh: Path | None, device: str, resolution: int, box: float, size: int, threads: int, repeats: int) -> None:
     """Compare the renderer `volume` with dense sampling on a voxelised mesh."""
     torch.set_num_threads(threads)
-    scene = upright(trimesh.load_scene(mesh)) if mesh else trimesh.Scene(barrel())
-    field, renderer = voxelised(scene, resolution, box), Volume()
-    inputs = None
-    stage = Stage("benchmark", 1, 0, torch.device("cpu"), inputs, None, field, renderer, {})  # type: ignore[arg-type]
-    renderer.bind(stage)
-    cameras = Cameras.orbit(math.radians(30), math.radians(20), 1.6, math.radians(49.1), size)
-    every = dense(field, cameras, renderer.step_ratio * field.voxel_size)
-    target = torch.rand(size * size, 3, generator=torch.Generator().manual_seed(0))
-
-    def draw_packed() -> Tensor:
-        return renderer(field, cameras, stage.step(0), frozenset()).image.view(-1, 3)
-
-    def packed() -> None:
-        field.zero_grad(set_to_none=True)
-        (draw_packed() - target).square().sum().backward()
+    scene, at = upright(trimesh.load_scene(mesh)) if mesh else trimesh.Scene(barrel()), torch.device(device)
+    field = voxelised(scene, resolution, box).to(at)
+    cameras = Cameras.orbit(math.radians(30), math.radians(20), 1.6, math.radians(49.1), size).to(at)
+    every = dense(field, cameras, Volume().step_ratio * field.voxel_size)
+    target = torch.rand(size * size, 3, generator=torch.Generator().manual_seed(0)).to(at)
 
     def dense_pass() -> None:
         image, grid = every()
         grid.grad = None
         (image - target).square().sum().backward()
 
-    difference = (draw_packed() - every()[0]).abs().max().item()
-    fast, slow = median_ms(packed, repeats), median_ms(dense_pass, repeats)
+    slow = median_ms(dense_pass, at, repeats)
     name = mesh.name if mesh else "a generated barrel"
-    print(f"{name} in {resolution}^3 voxels over [{-box}, {box}]^3; {size}x{size} rays; {threads} threads")
+    print(f"{name} in {resolution}^3 voxels over [{-box}, {box}]^3; {size}x{size} rays; {device}, {threads} threads")
     print(f"dense grid_sample   {slow:8.1f} ms   forward and backward, median of {repeats}")
-    print(f"volume              {fast:8.1f} ms   {slow / fast:.1f} times faster; pictures differ by {difference:.1e}")
+    for backend in BACKENDS:
+        try:
+            draw = drawing(field, cameras, backend, at)
+        except Unavailable:
+            continue
+
+        def packed(draw: Callable[[], Tensor] = draw) -> None:
+            field.zero_grad(set_to_none=True)
+            (draw() - target).square().sum().backward()
+
+        difference = (draw() - every()[0]).abs().max().item()
+        fast = median_ms(packed, at, repeats)
+        name = f"volume, {backend}"
+        print(f"{name:19} {fast:8.1f} ms   {slow / fast:.1f} times faster; pictures differ by {difference:.1e}")
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from gen3d.errors import BadInput, Unsupported
 from gen3d.guidance import Prior
 from gen3d.part import Stage, Step
 from gen3d.schedule import Schedule
+from gen3d.transfer import sent
 from gen3d.views import Space
 
 Spec = Literal["white", "black", "texture", "network"] | list[float]
@@ -176,8 +177,8 @@ class Backdrop(nn.Module):
         return picture
 
     def _random_color(self, step: Step) -> Background | None:
-        chance, *color = step.rand("background", 4)
-        return Solid(torch.stack(color)) if chance < self.random(step.index, step.total) else None
+        chance, *color = torch.rand(4, generator=step.rng("background"))  # where nobody waits for a device to know it
+        return Solid(sent(torch.stack(color), step.device)) if chance < self.random(step.index, step.total) else None
 
 
 def make_background(spec: Spec, space: Space, channels: int, stage: Stage, stream: torch.Generator) -> Background:

@@ -11,6 +11,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from gen3d.transfer import sent
+
 _POLE = 1e-6  # below this |up x back|, up says nothing about roll
 
 
@@ -81,7 +83,7 @@ class Cameras:
 
     def to(self, device: torch.device | str) -> "Cameras":
         """The same cameras on another device."""
-        return replace(self, c2w=self.c2w.to(device), fov=self.fov.to(device))
+        return replace(self, c2w=sent(self.c2w, device), fov=sent(self.fov, device))
 
     def resized(self, height: int, width: int | None = None) -> "Cameras":
         """The same views at another picture size; the same object where it is this size already."""
@@ -110,8 +112,8 @@ class Cameras:
 
     def rays(self) -> tuple[Float[Tensor, "views height width 3"], Float[Tensor, "views height width 3"]]:
         """Origins and unit directions of the rays through the pixel centres, in the world."""
-        y = self.height / 2 - 0.5 - torch.arange(self.height).to(self.c2w)
-        x = torch.arange(self.width).to(self.c2w) - self.width / 2 + 0.5
+        rows, columns = (torch.arange(n, device=self.c2w.device).to(self.c2w) for n in (self.height, self.width))
+        y, x = self.height / 2 - 0.5 - rows, columns - self.width / 2 + 0.5
         focal = self.height / 2 / torch.tan(self.fov / 2)
         grid = torch.stack(torch.meshgrid(y, x, indexing="ij"), dim=-1).flip(-1) / focal[:, None, None, None]
         local = torch.cat([grid, grid.new_full((*grid.shape[:3], 1), -1.0)], dim=-1)

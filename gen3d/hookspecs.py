@@ -12,6 +12,8 @@ import pluggy
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import torch
+
     from gen3d.cameras import Cameras
     from gen3d.guidance import Signal
     from gen3d.part import Step
@@ -26,6 +28,12 @@ hookimpl = pluggy.HookimplMarker("gen3d")
 @hookspec
 def register_components(registry: Registrar) -> None:
     """Fires once, when plugins are loaded: name the components this plugin brings."""
+
+
+@hookspec
+def describe_backends(device: torch.device) -> Mapping[str, str]:
+    """Fires when `gen3d doctor` asks: the plugin's jobs that others can do too, and who does each, and why."""
+    raise NotImplementedError
 
 
 @hookspec

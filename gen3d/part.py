@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from gen3d import rng
 from gen3d.errors import BadInput
+from gen3d.transfer import sent
 
 if TYPE_CHECKING:
     from gen3d.cameras import Cameras
@@ -49,11 +50,11 @@ class Step:
 
     def randn(self, name: str, *shape: int) -> Tensor:
         """Standard normal numbers of the stream `name`, on the step's device."""
-        return torch.randn(*shape, generator=self.rng(name)).to(self.device)
+        return sent(torch.randn(*shape, generator=self.rng(name)), self.device)
 
     def rand(self, name: str, *shape: int) -> Tensor:
         """Uniform numbers in [0, 1) of the stream `name`, on the step's device."""
-        return torch.rand(*shape, generator=self.rng(name)).to(self.device)
+        return sent(torch.rand(*shape, generator=self.rng(name)), self.device)
 
 
 @dataclass

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from gen3d.errors import BadInput
 from gen3d.registry import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 FORMAT = 1
 STAGE_KEYS = ("steps", "cameras", "representation", "renderer", "guidance", "optimizer")
@@ -74,6 +74,13 @@ class Recipe:
         """A top-level value."""
         value = self.config.values.get(key)
         return default if value is None else value
+
+    def changed(self, values: Mapping[Key, Any]) -> Recipe:
+        """The recipe with other values at these places, whatever it refers to elsewhere."""
+        config = self.config
+        for key, value in values.items():
+            config = config.merged(override(key, value))
+        return replace(self, config=config, stages=_stages(config))
 
     def resolved(self) -> dict[str, Any]:
         """Everything as it will run, profiles applied and gone."""

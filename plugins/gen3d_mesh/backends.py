@@ -24,6 +24,14 @@ def choose(name: Literal["auto", "torch", "pytorch3d"]) -> Backend:
     return with_pytorch3d if name == "pytorch3d" else _where_it_is_faster
 
 
+def report(device: torch.device) -> str:
+    """Who does it on a device if the recipe does not say, and why."""
+    if device.type != "cuda":
+        return f"torch: pytorch3d is for CUDA, and the device is {device.type}"
+    installed = find_spec("pytorch3d") is not None
+    return "pytorch3d: is installed" if installed else "torch: pytorch3d is not installed"
+
+
 def _where_it_is_faster(screen: Screen) -> Int[Tensor, " pixels"]:
     return with_pytorch3d(screen) if screen.places.is_cuda else nearest_faces(screen)
 

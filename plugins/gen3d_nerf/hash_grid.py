@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from gen3d import BadInput, RadianceField, Representation, Schedule, Stage, Step, Unsupported, rng
 from gen3d.views import Space
-from gen3d_nerf.encoding import Backend, HashEncoding
+from gen3d_nerf.backends import Backend
+from gen3d_nerf.encoding import HashEncoding
 from gen3d_nerf.fit import fit
 from gen3d_nerf.perceptron import Perceptron
 
@@ -44,8 +45,11 @@ class HashGrid(Representation):
         blob_radius: where the blob ends, world units.
         density_noise: standard deviation of what is added to the density before activation in training (ProlificDreamer
             has 1): fog does not pay.
-        backend: what looks up in the table; "auto": tinycudann on CUDA where it is installed, else torch.
+        backend: what looks up in the table: "torch", "triton", "tinycudann", or "auto", which is torch on a CPU, and on
+            CUDA the first of triton, tinycudann and torch that works.
     """
+
+    _box: Tensor
 
     def __init__(
         self,
@@ -81,6 +85,7 @@ class HashGrid(Representation):
             cause = f"table_log2 is {table_log2}, layers {layers}"
             raise BadInput(cause, remedy="table_log2 is from 3 to 24, layers 0 or more")
         self.half_side, self.activation, self.backend = box, activation, backend
+        self.register_buffer("_box", torch.tensor([[-box] * 3, [box] * 3]), persistent=False)
         self.density_shift, self.blob = density_shift, (blob_density, blob_radius)
         self.active_levels = Schedule.of(levels if active_levels is None else active_levels)
         self.density_noise = Schedule.of(density_noise)
@@ -92,7 +97,13 @@ class HashGrid(Representation):
     @property
     def box(self) -> Float[Tensor, "2 3"]:
         """Lower and upper corner; the field is empty outside."""
-        return self.encoding.table.new_tensor([[-self.half_side] * 3, [self.half_side] * 3])
+        return self._box
+
+    @property
+    def sample_bytes(self) -> int:
+        """What a gradient at a point needs to be kept: features and hidden layers, for density and for colour."""
+        hidden = sum(2 * len(weight) for weight in self.density_network.weights[:-1])
+        return 150 + 2 * 4 * (self.encoding.width + hidden)
 
     def param_groups(self) -> dict[str, list[nn.Parameter]]:
         """`encoding` (the table), `density` and `color` (the networks)."""
@@ -103,24 +114,27 @@ class HashGrid(Representation):
         """Start: the blob or nothing, in nearly one colour. Raises Unavailable where the backend is not here."""
         streams = {name: rng.generator(stage.seed, stage.name, f"hash_grid.{name}") for name in self.param_groups()}
         self.encoding.start(streams["encoding"], self.backend)
+        if not self.encoding.choice.expected:
+            stage.warn(f"the hash grid is slower than it could be: {self.encoding.choice.why}")
         self.density_network.start(streams["density"])
         self.color_network.start(streams["color"])
         self.encoding.active = self.active_levels(0, stage.steps)
         self._fit_stream = rng.generator(stage.seed, stage.name, "hash_grid.fit")
-        self._noise: tuple[float, torch.Generator] | None = None
+        self._noise: tuple[float, int] | None = None
 
     def at(self, step: Step) -> None:
         """Levels join as scheduled, and there is new noise."""
         self.encoding.active = self.active_levels(step.index, step.total)
         strength, seed = self.density_noise(step.index, step.total), step.rng("hash_grid.noise").initial_seed()
-        self._noise = (strength, torch.Generator(step.device).manual_seed(seed)) if strength else None
+        self._noise = (strength, seed) if strength else None
 
     def density(self, points: Float[Tensor, "points 3"]) -> Float[Tensor, " points"]:
         """Extinction per unit of length; 0 outside the box."""
         inside = points.detach().abs().amax(1) <= self.half_side * (1 + 2 * _ON_THE_FACE)
         raw = self.raw_density(points)
         if self._noise is not None and torch.is_grad_enabled():
-            strength, stream = self._noise
+            strength, seed = self._noise  # the same for the same points, since they may be looked at twice
+            stream = torch.Generator(raw.device).manual_seed(seed)
             raw = raw + strength * torch.randn(raw.shape, generator=stream, device=raw.device)
         return inside * (nn.functional.softplus(raw) if self.activation == "softplus" else _exp(raw))
 
@@ -170,7 +184,7 @@ class HashGrid(Representation):
         return same[0] == same[1] and shapes[0] == shapes[1]
 
     def _encoded(self, points: Float[Tensor, "points 3"]) -> Float[Tensor, "points features"]:
-        places = torch.add(points.new_tensor(0.5), points, alpha=0.5 / self.half_side)
+        places = torch.add(points.new_full((), 0.5), points, alpha=0.5 / self.half_side)
         features: Tensor = self.encoding(places.clamp(0, 1))
         return features
 

@@ -34,7 +34,8 @@ class Level:
         Beyond the last corner of a dense level the count runs on into the next row, as in tiny-cuda-nn.
         """
         factors = (1, self.stride, self.stride**2) if self.stride else _PRIMES
-        ends = [(low, low + factor) for low, factor in zip(cells.mul(_column(factors, cells)), factors, strict=True)]
+        lows = [cell * factor for cell, factor in zip(cells, factors, strict=True)]
+        ends = [(low, low + factor) for low, factor in zip(lows, factors, strict=True)]
         if not self.stride:  # only the last bits count: cut them first, so that there are six to cut and not eight
             ends = [(low & self.entries - 1, high & self.entries - 1) for low, high in ends]
             return _combined(ends, xor)
@@ -61,10 +62,6 @@ def hierarchy(count: int, coarsest: int, finest: int, table_log2: int) -> list[L
 def size(levels: Sequence[Level]) -> int:
     """Entries of all levels."""
     return levels[-1].first + levels[-1].entries
-
-
-def _column(factors: tuple[int, ...], like: Tensor) -> Tensor:
-    return torch.tensor(factors, dtype=like.dtype, device=like.device)[:, None]
 
 
 def _combined(ends: list[tuple[Tensor, Tensor]], how: Callable[[Tensor, Tensor], Tensor]) -> list[Tensor]:

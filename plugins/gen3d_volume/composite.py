@@ -20,6 +20,11 @@ class Packing:
     rays: Int[Tensor, " samples"]
     offsets: Int[Tensor, " rays_and_one"]
 
+    @property
+    def count(self) -> int:
+        """How many rays there are."""
+        return len(self.offsets) - 1
+
     @classmethod
     def of(cls, rays: Int[Tensor, " samples"], ray_count: int) -> "Packing":
         """From the rays of the samples."""
@@ -56,6 +61,13 @@ def weights(
 def sum_along_rays(values: Float[Tensor, " samples"], packing: Packing) -> Float[Tensor, " rays"]:
     """Sum of the samples of each ray, differentiable."""
     return torch.segment_reduce(values, "sum", offsets=packing.offsets, initial=0, unsafe=True)
+
+
+def composite(
+    values: Float[Tensor, "samples channels"], weight: Float[Tensor, " samples"], packing: Packing
+) -> Float[Tensor, "rays channels"]:
+    """Sum of the weighted samples of each ray."""
+    return torch.stack([sum_along_rays(weight * value, packing) for value in values.unbind(1)], dim=-1)
 
 
 class _Weights(torch.autograd.Function):

@@ -10,7 +10,6 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from gen3d import Samples
-from gen3d_volume.composite import Packing, sum_along_rays
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,13 +39,6 @@ def ask(query: Callable[[Tensor], Tensor], points: Float[Tensor, "3 points"], *c
 def gather(columns: Float[Tensor, "axes rays"], index: Int[Tensor, " samples"]) -> Float[Tensor, "axes samples"]:
     """columns[:, index]; row by row it is several times faster on a CPU."""
     return torch.stack([row.index_select(0, index) for row in columns])
-
-
-def composite(
-    values: Float[Tensor, "samples channels"], weight: Float[Tensor, " samples"], packing: Packing
-) -> Float[Tensor, "rays channels"]:
-    """Sum of the weighted samples of each ray."""
-    return torch.stack([sum_along_rays(weight * value, packing) for value in values.unbind(1)], dim=-1)
 
 
 def join(parts: list[Drawn]) -> Drawn:

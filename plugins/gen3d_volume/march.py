@@ -45,15 +45,16 @@ def march(
     """
     enter, leave = _within(origins, directions, box)
     length = leave - enter
-    slots = int((length.amax() / step).item()) + 1 if len(length) else 0
     first, blocks = _clip(origins, directions, occupancy, enter, length, step)
-    active = blocks.nonzero().squeeze(1)
+    # Both in one transfer, since each is a wait for the device, as are the three `nonzero`.
+    longest, most = torch.stack([length.amax() / step, blocks.amax()]).tolist() if len(length) else (-1, 0)
+    slots, active = int(longest) + 1, blocks.nonzero().squeeze(1)
     if not len(active):
         return Steps(active, enter[active], slots)
     enter, first, length = enter[active], first[active], length[active]
-    lower, cell = (enter.new_tensor(values)[:, None] for values in (occupancy.lower, occupancy.cell))
+    lower, cell = occupancy.start, occupancy.edge
     place = (origins[:, active] + (enter + first * step) * directions[:, active] - lower) / cell
-    rows, numbers = _near_blocks(place, directions[:, active] * step / cell, blocks[active], occupancy)
+    rows, numbers = _near_blocks(place, directions[:, active] * step / cell, blocks[active], int(most), occupancy)
     # From here on a row is a block of samples.
     start = (first[rows] + BLOCK * numbers) * step
     place = (origins[:, active[rows]] + (enter[rows] + start) * directions[:, active[rows]] - lower) / cell
@@ -61,7 +62,7 @@ def march(
     inner = torch.arange(BLOCK, device=start.device) * step
     wanted = (floors >= 0).logical_and_(inner < (length[rows] - start)[:, None])
     if stop_at > 0:
-        wanted.logical_and_(_depth_before(floors * wanted * step, rows) <= -math.log(stop_at))
+        wanted.logical_and_(_depth_before(floors * wanted * step, Packing.of(rows, len(active))) <= -math.log(stop_at))
     chosen = wanted.flatten().nonzero().squeeze(1)
     distances = ((enter[rows] + start)[:, None] + inner).flatten().index_select(0, chosen)
     return Steps(active[rows].index_select(0, chosen >> _SHIFT), distances, slots)
@@ -86,10 +87,10 @@ def _clip(
 
 
 def _near_blocks(
-    place: Float[Tensor, "3 active"], stride: Float[Tensor, "3 active"], blocks: Tensor, occupancy: Occupancy
+    place: Float[Tensor, "3 active"], stride: Float[Tensor, "3 active"], blocks: Tensor, most: int, occupancy: Occupancy
 ) -> tuple[Int[Tensor, " near"], Int[Tensor, " near"]]:
     """Ray and number of each block of samples that may touch an occupied cell."""
-    numbers = torch.arange(int(blocks.max().item()), device=place.device, dtype=place.dtype)
+    numbers = torch.arange(most, device=place.device, dtype=place.dtype)
     middle = place + stride * ((BLOCK - 1) / 2)
     cells = _cells(middle, BLOCK * stride, numbers, occupancy)
     near = occupancy.near.flatten().index_select(0, cells.flatten()).view(cells.shape)
@@ -103,10 +104,10 @@ def _floors(place: Float[Tensor, "3 near"], stride: Float[Tensor, "3 near"], occ
     return occupancy.floor.flatten().index_select(0, cells.flatten()).view(cells.shape)
 
 
-def _depth_before(depths: Float[Tensor, "near block"], rows: Int[Tensor, " near"]) -> Float[Tensor, "near block"]:
+def _depth_before(depths: Float[Tensor, "near block"], packing: Packing) -> Float[Tensor, "near block"]:
     """Optical depth that light has at least passed before each sample."""
     before = depths.new_ones(BLOCK, BLOCK).triu(1)
-    starts = optical_depth_before(depths.sum(1), Packing.of(rows, int(rows[-1]) + 1 if len(rows) else 0))
+    starts = optical_depth_before(depths.sum(1), packing)
     return torch.addmm(starts[:, None], depths, before)
 
 

@@ -1,6 +1,7 @@
 """Normals of a density, in two ways."""
 
 from collections.abc import Callable
+from functools import cache
 
 import torch
 from jaxtyping import Float
@@ -18,7 +19,7 @@ def finite_normals(field: RadianceField, points: Float[Tensor, "points 3"]) -> F
     Differences between the corners of a tetrahedron around each point give the gradient from four queries. Where they
     are under a hundredth of the density itself, as deep inside, the normal fades to 0: its direction is noise there.
     """
-    corners = points.new_tensor([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]])
+    corners = _tetrahedron(points.device, points.dtype)
     around = (points.T[:, None] + field.voxel_size * corners.T[:, :, None]).flatten(1)
     density = field.density(around.T).view(4, -1)
     return _unit(-(corners.T @ density).T, density.detach().sum(0))
@@ -47,6 +48,11 @@ def analytic_normals(field: RadianceField, points: Float[Tensor, "points 3"]) ->
 
 NORMALS: dict[str, Callable[[RadianceField, Tensor], Tensor]] = {"finite": finite_normals, "analytic": analytic_normals}
 """What a recipe's `normals` says."""
+
+
+@cache  # a copy to a device waits for it
+def _tetrahedron(device: torch.device, dtype: torch.dtype) -> Float[Tensor, "4 3"]:
+    return torch.tensor([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]], device=device, dtype=dtype)
 
 
 def _unit(falling: Float[Tensor, "points 3"], density: Float[Tensor, " points"]) -> Float[Tensor, "points 3"]:

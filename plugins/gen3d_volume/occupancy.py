@@ -13,7 +13,8 @@ BLOCK = 8
 """Samples of a ray that one look at the occupancy can rule out together."""
 MOST_CELLS = 256
 """Along one side: their flat index is still exact in float32. Finer fields are surveyed more coarsely."""
-_POINTS = 1 << 17  # surveyed at a time, so that what they need stays in the cache
+_CACHED = 1 << 17  # points surveyed at a time on a CPU, so that what they need stays in the cache
+_AT_ONCE = 1 << 20  # elsewhere: few launches, and a few hundred MiB
 
 
 class Occupancy(nn.Module):
@@ -30,6 +31,8 @@ class Occupancy(nn.Module):
     floor: Tensor
     near: Tensor
     bounds: Tensor
+    start: Tensor
+    edge: Tensor
 
     def __init__(self, field: RadianceField, most: int = MOST_CELLS) -> None:
         super().__init__()
@@ -42,6 +45,8 @@ class Occupancy(nn.Module):
         self.register_buffer("floor", torch.zeros(self.shape, device=device))
         self.register_buffer("near", torch.ones(self.shape, dtype=torch.bool, device=device))
         self.register_buffer("bounds", field.box.clone())
+        self.register_buffer("start", field.box.new_tensor(self.lower)[:, None], persistent=False)
+        self.register_buffer("edge", field.box.new_tensor(self.cell)[:, None], persistent=False)
 
     @torch.no_grad()
     def survey(self, field: RadianceField, step: float, skip_below: float) -> None:
@@ -65,22 +70,24 @@ class Occupancy(nn.Module):
         for low, cell, cells in zip(self.lower, self.cell, self.shape, strict=True):
             places = (torch.arange(-1, cells + 1, device=self.floor.device) + 0.5).clamp(0, cells)
             axes.append(low + cell * places)
-        plane = len(axes[1]) * len(axes[2])
+        plane, most = len(axes[1]) * len(axes[2]), _CACHED if self.floor.device.type == "cpu" else _AT_ONCE
         slabs = [
             field.density(torch.stack(torch.meshgrid(part, axes[1], axes[2], indexing="ij")).flatten(1).T)
-            for part in axes[0].split(max(_POINTS // plane, 1))
+            for part in axes[0].split(max(most // plane, 1))
         ]
         return torch.cat(slabs).view(*(len(axis) for axis in axes))
 
     def _bounds(self, occupied: Bool[Tensor, "x y z"]) -> Float[Tensor, "2 3"]:
-        """Corners of the box around the occupied cells, world units."""
+        """Corners of the box around the occupied cells, world units; nobody waits to know them."""
         sides = []
         for axis, (low, cell) in enumerate(zip(self.lower, self.cell, strict=True)):
             others = [other for other in range(3) if other != axis]
-            used = occupied.any(others[1]).any(others[0]).nonzero()
-            first, last = (int(used[0]), int(used[-1]) + 1) if len(used) else (1, 0)
-            sides.append((low + first * cell, low + last * cell))
-        return self.bounds.new_tensor(sides).T
+            used = occupied.any(others[1]).any(others[0])
+            number = torch.arange(len(used), device=used.device, dtype=torch.float64)
+            last = torch.where(used, number + 1, 0).amax()
+            first = torch.where(used, number, len(used)).amin().clamp_max(last + 1)
+            sides.append(low + cell * torch.stack([first, last]))
+        return torch.stack(sides, dim=1).to(self.bounds.dtype)
 
 
 def _window(values: Tensor, pick: Callable[[Tensor, Tensor], Tensor]) -> Tensor:

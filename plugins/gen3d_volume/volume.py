@@ -1,11 +1,13 @@
 """The volume renderer: emission and absorption along rays through a radiance field."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, ClassVar, Literal, cast
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from gen3d import (
     BadInput,
@@ -21,9 +23,11 @@ from gen3d import (
     Views,
 )
 from gen3d.background import Backdrop, Spec
+from gen3d.memory import GIBIBYTE, Memory, Saving, Scene
 from gen3d.shading import Diffuse, Lamp, Light, Shading
-from gen3d_volume.composite import Packing, sum_along_rays, weights
-from gen3d_volume.drawn import Drawn, ask, composite, gather, join
+from gen3d_volume.backends import Backend, choose
+from gen3d_volume.composite import Packing
+from gen3d_volume.drawn import Drawn, ask, gather, join
 from gen3d_volume.march import march
 from gen3d_volume.normals import NORMALS, analytic_normals
 from gen3d_volume.occupancy import MOST_CELLS, Occupancy
@@ -58,10 +62,18 @@ class Volume(Renderer):
         stop_at: share of light left at which a ray may end; 0: none ends early.
         refresh_every: training steps between looks at the whole field.
         chunk: rays that are drawn at a time.
+        recompute: whether what a gradient needs is drawn a second time, chunk by chunk, rather than kept.
+        backend: what composites: "torch", "triton", "nerfacc", or "auto", which is torch on a CPU, and on CUDA the
+            first of triton, nerfacc and torch that works.
     """
 
     draws: ClassVar[type[Any]] = RadianceField
     offers: ClassVar[frozenset[str]] = frozenset({"image", "alpha", "depth", "normal", "samples"})
+    savings: ClassVar[tuple[Saving, ...]] = (
+        Saving("recompute", value=True),
+        Saving("chunk", 16384),
+        Saving("chunk", 4096, cost=2),
+    )
     buffers_to_checkpoint: ClassVar[tuple[str, ...]] = ("occupancy.floor", "occupancy.near", "occupancy.bounds")
 
     def __init__(
@@ -81,6 +93,8 @@ class Volume(Renderer):
         stop_at: float = 1e-4,
         refresh_every: int = 16,
         chunk: int = 65536,
+        recompute: bool = False,
+        backend: Backend = "auto",
     ) -> None:
         super().__init__()
         for name, value in (("step_ratio", step_ratio), ("refresh_every", refresh_every), ("chunk", chunk)):
@@ -92,18 +106,25 @@ class Volume(Renderer):
         self.backdrop = Backdrop(background, random_background)
         self.shading = Shading(shading, textureless, ambient, diffuse, lamp)
         self.cells, self.skip_below, self.stop_at = occupancy, skip_below, stop_at
-        self.refresh_every, self.chunk = refresh_every, chunk
+        self.refresh_every, self.chunk, self.recompute = refresh_every, chunk, recompute
+        self.backend = backend
         self._due = True
         self._examined: tuple[object, Occupancy] | None = None
 
     def bind(self, stage: Stage) -> None:
-        """Make the background. Raises Unsupported where the field is none for what the recipe asks."""
+        """Make the background, and choose what composites.
+
+        Raises Unsupported where the field is none for what the recipe asks, Unavailable where the backend is not here.
+        """
         field = cast("RadianceField", stage.representation)
         if field.space != "rgb" and (self.shading.possible or self.backdrop.varies):
             cause = "random_background and shading are about colours, and the field holds latents"
             raise Unsupported(cause, place="renderer", remedy="set both to 0, or representation.channels=rgb")
         if self.normals == "analytic":
             analytic_normals(field, field.box.mean(0, keepdim=True))  # refuses here, before the first step
+        self.compositing = choose(self.backend, stage.device)
+        if not self.compositing.expected:
+            stage.warn(f"compositing is slower than it could be: {self.compositing.why}")
         self._stage = stage
         self.backdrop.bind(stage, field.space, field.channels)
         self.occupancy = Occupancy(field, self.cells)
@@ -137,7 +158,10 @@ class Volume(Renderer):
         rays = [origins, directions] if light is None else [origins, directions, light.at_each_ray_of(cameras)]
         flat = [values.flatten(0, 2).T.float().contiguous() for values in rays]
         chunks = zip(*(torch.split(values, self.chunk, dim=1) for values in flat), strict=True)
-        drawn = join([self._draw(field, chunk, light, occupancy, outputs) for chunk in chunks])
+        draw: Callable[..., Drawn] = self._draw
+        if self.recompute and torch.is_grad_enabled():
+            draw = partial(checkpoint, self._draw, use_reentrant=False, preserve_rng_state=False)
+        drawn = join([draw(field, chunk, light, occupancy, outputs) for chunk in chunks])
         shape = (len(cameras), cameras.height, cameras.width, -1)
         left = drawn.left.view(shape)
         return Views(
@@ -149,6 +173,13 @@ class Volume(Renderer):
             normal=None if drawn.normal is None else drawn.normal.view(shape),
             samples=drawn.samples if "samples" in outputs else None,
         )
+
+    def memory(self, scene: Scene) -> Memory:
+        """What it keeps for a gradient, as if half of the box were full."""
+        field, rays = cast("RadianceField", scene.field), scene.views * scene.side**2
+        along = 0.5 * (field.box[1] - field.box[0]).amax().item() / (self.step_ratio * field.voxel_size)
+        kept = min(self.chunk, rays) if self.recompute else rays
+        return Memory(step=kept * along * getattr(field, "sample_bytes", 1000) / GIBIBYTE)
 
     def _occupied(self, representation: Representation) -> Occupancy:
         """The occupancy, renewed: of training at its own pace, so that looking at the object does not change it."""
@@ -180,10 +211,11 @@ class Volume(Renderer):
         packing = Packing.of(steps.rays, origins.shape[1])
         along = gather(directions, steps.rays)
         points = gather(origins, steps.rays).addcmul_(along, steps.distances)
-        weight, left = weights(ask(field.density, points) * step, packing)
+        weight, left = self.compositing.weights(ask(field.density, points) * step, packing)
         visible = (weight > COLORLESS).nonzero().squeeze(1)
         seen, shown = gather(points, visible), weight.index_select(0, visible)
         onto = Packing.of(steps.rays.index_select(0, visible), origins.shape[1])
+        composite = self.compositing.composite
         colors, normal, normals = ask(field.features, seen, field.channels), None, None
         if light is not None or "normal" in outputs:
             outward = ask(partial(NORMALS[self.normals], field), seen, 3)
@@ -192,6 +224,6 @@ class Volume(Renderer):
             if "normal" in outputs:
                 normal = composite(outward, shown, onto)
                 normals = weight.new_zeros(len(weight), 3).index_copy(0, visible, outward)
-        depth = sum_along_rays(weight * steps.distances, packing) + left * self.background_depth
+        depth = composite(steps.distances[:, None], weight, packing)[:, 0] + left * self.background_depth
         samples = Samples(weight, steps.rays, steps.distances, along.T, normals, origins.shape[1], steps.slots)
         return Drawn(composite(colors, shown, onto), left[:, None], depth[:, None], normal, samples)

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-_PIECE = 1 << 16
+_PIECE = 1 << 16  # points at a time on a CPU
 
 
 class Corners(NamedTuple):
@@ -77,8 +77,9 @@ class _Lookup(torch.autograd.Function):
 
 
 def _pieces(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
-    """The tensors cut along points, so that what a piece touches stays in the cache."""
-    return zip(*(torch.split(tensor, _PIECE, dim=-1) for tensor in tensors), strict=True)
+    """The tensors cut along points on a CPU, so that what a piece touches stays in the cache."""
+    piece = _PIECE if tensors[0].device.type == "cpu" else max(tensors[0].shape[-1], 1)
+    return zip(*(torch.split(tensor, piece, dim=-1) for tensor in tensors), strict=True)
 
 
 def _interpolate(views: list[Tensor], where: Corners, out: Tensor) -> None:

@@ -34,6 +34,7 @@ class Voxel(Representation):
     """
 
     scale: nn.Parameter
+    _box: Tensor
 
     def __init__(
         self,
@@ -53,15 +54,17 @@ class Voxel(Representation):
         self.resolution, self.half_side, self.density_shift = resolution, box, density_shift
         self.blob_density, self.blob_radius = blob_density, blob_radius
         self.voxel_size = 2 * box / resolution
+        self.sample_bytes = 200 + 8 * self.channels  # what a gradient at a point needs to be kept
         side = resolution + 2  # a halo of zeros, which never gets a gradient, stands for the outside
         self.density_grid = nn.Parameter(torch.zeros(1, side, side, side))
         self.color_grid = nn.Parameter(torch.zeros(self.channels, side, side, side))
         self.scale = nn.Parameter(torch.zeros(()))
+        self.register_buffer("_box", torch.tensor([[-box] * 3, [box] * 3]), persistent=False)
 
     @property
     def box(self) -> Float[Tensor, "2 3"]:
         """Lower and upper corner; the field is empty outside."""
-        return self.scale.new_tensor([[-self.half_side] * 3, [self.half_side] * 3])
+        return self._box
 
     @property
     def raw_density(self) -> Float[Tensor, "x y z"]:
@@ -117,7 +120,7 @@ class Voxel(Representation):
     def _logits(self, places: Float[Tensor, "3 points"]) -> Float[Tensor, " points"]:
         """Density before softplus."""
         raw = lookup(self.density_grid, corners(places, self.resolution))[0]
-        return torch.addcmul(self.scale.new_tensor(self.density_shift), self.scale.exp(), raw)
+        return torch.addcmul(self.scale.new_full((), self.density_shift), self.scale.exp(), raw)
 
     def _values(self, points: Float[Tensor, "points 3"]) -> Float[Tensor, "points channels"]:
         """Features before activation."""
@@ -125,7 +128,7 @@ class Voxel(Representation):
 
     def _places(self, points: Float[Tensor, "points 3"]) -> Float[Tensor, "3 points"]:
         """Points counted in voxels from the centre of the halo's first voxel."""
-        start = points.new_tensor(self.half_side / self.voxel_size + 0.5)
+        start = points.new_full((), self.half_side / self.voxel_size + 0.5)
         return torch.add(start, points.T, alpha=1 / self.voxel_size)
 
     def _centers(self) -> Float[Tensor, "3 voxels"]:

@@ -3,7 +3,8 @@ import torch
 from torch import Tensor
 
 from gen3d import Unavailable, rng
-from gen3d_nerf.encoding import Backend, HashEncoding
+from gen3d_nerf.backends import Backend
+from gen3d_nerf.encoding import HashEncoding
 
 
 def started(backend: Backend = "torch", smooth: bool = False) -> HashEncoding:

@@ -8,9 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
-import gen3d_nerf.lookup
+import gen3d_nerf.plain
 from gen3d_nerf.levels import Level, hierarchy, size
-from gen3d_nerf.lookup import lookup
+from gen3d_nerf.lookup import lookup as look_up
+from gen3d_nerf.plain import Plain
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "sds_vsd"
 
@@ -34,6 +35,10 @@ def places(count: int) -> Tensor:
     return torch.cat([torch.tensor([*product((0.0, 1.0), repeat=3)], dtype=torch.float64), inside])
 
 
+def lookup(table: Tensor, x: Tensor, levels: list[Level], smooth: bool) -> Tensor:
+    return look_up(table, x, Plain(levels, smooth))
+
+
 def obvious(table: Tensor, x: Tensor, levels: list[Level], smooth: bool) -> Tensor:
     out = []
     for level in levels:
@@ -54,7 +59,7 @@ def obvious(table: Tensor, x: Tensor, levels: list[Level], smooth: bool) -> Tens
 
 @pytest.mark.parametrize("smooth", [False, True])
 def test_values_and_gradients_are_the_obvious_ones(smooth: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gen3d_nerf.lookup, "_PIECE", 40)
+    monkeypatch.setattr(gen3d_nerf.plain, "_PIECE", 40)
     levels = hierarchy(5, 3, 30, 8)
     assert {bool(level.stride) for level in levels} == {False, True}
     table, x = numbers(size(levels), 2).requires_grad_(), places(100).requires_grad_()

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 import core_toys
 from core_toys import RECIPE, write_recipe
@@ -104,6 +105,9 @@ def test_doctor_says_what_there_is(gen3d: Any) -> None:
     assert answer.code == 0
     topics = {line.split()[0]: line for line in answer.out.splitlines()}
     assert {"gen3d", "python", "torch", "device", "nerfacc", "plugins"} <= set(topics)
+    assert {"hash_grid", "volume", "raster"} <= set(topics)  # each says who does it, and why
+    if not torch.cuda.is_available():
+        assert topics["hash_grid"].split(maxsplit=1)[1].startswith("torch: triton and tinycudann need CUDA")
 
 
 @pytest.mark.usefixtures("toys_only")
