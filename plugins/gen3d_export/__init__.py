@@ -1,7 +1,8 @@
-"""Game-ready files: the exporter `game_mesh` turns a field or a surface into a textured mesh as GLB, OBJ or PLY.
+"""Game-ready files: the exporter `game_mesh` turns a field, a surface or another program's mesh into what engines take.
 
-Each step is a function of its own: `surface` extracts, cleans and decimates, `unwrap` makes charts, `raster` and `bake`
-fill the texture with the colours of a `paint`, `files` writes. Only `frame` knows how our axes become those of glTF.
+`assemble` is the pipeline, each step of it a function of its own: a dense mesh (`surface`, `source_surface`, `repair`),
+its budget (`decimate`), charts (`unwrap`), pictures (`bake`, asking a `paint`), the files' frame (`frame`) and convex
+pieces (`hulls`). `formats` writes the result, `sources` reads what other programs made, and `audit` checks files.
 """
 
 from gen3d import Registrar, hookimpl

@@ -1,18 +1,18 @@
-"""Where the colour of a surface lies, and what it is."""
+"""What a surface looks like: its colours, and how it is turned."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 import trimesh
-from jaxtyping import Float
-from scipy.spatial import cKDTree
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from gen3d.errors import Degenerate
 from gen3d.representation import RadianceField, Surface
-from gen3d_export.unwrap import smooth_normals
+from gen3d_export.target import Hits, Target
 
 SAMPLES = 16
 """Points on the segment along which the rendering weight of a surface point is looked up."""
@@ -23,22 +23,53 @@ PARTS = 4
 CHUNK = 1 << 16
 """Points or segments in one query: bounds the memory."""
 
-ALONG = 0.5
-"""Least cosine between a point's normal and that of the original surface for which one is moved to the other."""
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """What points of a surface look like.
+
+    Args:
+        colors: base colour, sRGB in [0, 1].
+        normals: unit, with all the detail of the original.
+        orm: occlusion, roughness and metallic, linear in [0, 1]; None where the object has none of its own.
+    """
+
+    colors: Float[np.ndarray, "points 3"]
+    normals: Float[np.ndarray, "points 3"]
+    orm: Float[np.ndarray, "points 3"] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """What points that are looked at are for.
+
+    Args:
+        texel: those of one texel see the same, along the same line.
+        part: 0 to 3, of the four quarters that a texel's colour is the mean of.
+        spacing: distance of neighbouring points, world units.
+    """
+
+    texel: Int[np.ndarray, " points"]
+    part: Int[np.ndarray, " points"]
+    spacing: float
 
 
 class Paint(ABC):
-    """The colours of an object, asked for at a mesh that is not quite its surface."""
+    """The look of an object, asked for at points of its original surface.
+
+    Attributes:
+        occluded: whether it knows how much of its surroundings each point sees.
+    """
+
+    occluded: bool = False
+
+    def target(self, whole: trimesh.Trimesh) -> Target:
+        """The surface that points are projected onto, given the object's whole mesh: that one, if nothing is better."""
+        return Target.of(whole)
 
     @abstractmethod
-    def offsets(
-        self, points: Float[np.ndarray, "points 3"], normals: Float[np.ndarray, "points 3"]
-    ) -> Float[np.ndarray, "points 4"]:
-        """Where the colour of each point lies: how far along its unit normal, in four equal shares."""
-
-    @abstractmethod
-    def colors(self, points: Float[np.ndarray, "points 3"]) -> Float[np.ndarray, "points 3"]:
-        """Colours at such places, clamped to [0, 1]. Raises Degenerate where they are not finite."""
+    def look(self, hits: Hits, samples: Samples) -> Look:
+        """The look at points of the target. Raises Degenerate where a colour is not finite."""
 
 
 class FieldPaint(Paint):
@@ -52,11 +83,17 @@ class FieldPaint(Paint):
     def __init__(self, field: RadianceField, threshold: float) -> None:
         self.field, self.threshold = field, threshold
 
+    def look(self, hits: Hits, samples: Samples) -> Look:
+        """Each part lies in another share of the rendering weight: supersampling along the surface and in depth."""
+        _, first, inverse = np.unique(samples.texel, return_index=True, return_inverse=True)
+        offsets = self.offsets(hits.points[first], hits.normals[first])[inverse, samples.part]
+        return Look(self.colors(hits.points + hits.normals * offsets[:, None]), hits.normals)
+
     @torch.no_grad()
     def offsets(
         self, points: Float[np.ndarray, "points 3"], normals: Float[np.ndarray, "points 3"]
     ) -> Float[np.ndarray, "points 4"]:
-        """What a camera straight above each point sees; negative inwards.
+        """Where a camera straight above each point sees colour, in four equal shares; negative inwards.
 
         A field's colour is trained only where its rendering weight is, and in soft fields that lies deep. So the weight
         is computed along the inward normal (volume rendering, Max 1995), from one voxel outside to where a density at
@@ -80,7 +117,7 @@ class FieldPaint(Paint):
         return torch.cat(offsets).cpu().numpy()
 
     def colors(self, points: Float[np.ndarray, "points 3"]) -> Float[np.ndarray, "points 3"]:
-        """The field's features."""
+        """The field's features. Raises Degenerate where they are not finite."""
         return _ask(self.field.features, points, self.field.box)
 
 
@@ -89,26 +126,14 @@ class SurfacePaint(Paint):
 
     Args:
         surface: whose texture it is.
-        mesh: its triangles, before any were taken away.
     """
 
-    def __init__(self, surface: Surface, mesh: trimesh.Trimesh) -> None:
-        self.surface, self.vertices, self.normals = surface, np.asarray(mesh.vertices), smooth_normals(mesh)
-        self.tree = cKDTree(self.vertices)
+    def __init__(self, surface: Surface) -> None:
+        self.surface = surface
 
-    def offsets(
-        self, points: Float[np.ndarray, "points 3"], normals: Float[np.ndarray, "points 3"]
-    ) -> Float[np.ndarray, "points 4"]:
-        """Where the normal meets the tangent plane of the nearest vertex: a texture is trained nowhere else."""
-        _, nearest = self.tree.query(points)
-        ahead = self.vertices[nearest] - points
-        cosine = (self.normals[nearest] * normals).sum(axis=1)
-        distance = (self.normals[nearest] * ahead).sum(axis=1) / np.where(cosine > ALONG, cosine, np.inf)
-        return np.repeat(distance[:, None], PARTS, axis=1)
-
-    def colors(self, points: Float[np.ndarray, "points 3"]) -> Float[np.ndarray, "points 3"]:
-        """The surface's texture."""
-        return _ask(self.surface.texture, points, self.surface.triangles().vertices)
+    def look(self, hits: Hits, samples: Samples) -> Look:
+        """The texture where the surface is: it is trained nowhere else."""
+        return Look(_ask(self.surface.texture, hits.points, self.surface.triangles().vertices), hits.normals)
 
 
 @torch.no_grad()

@@ -1,17 +1,19 @@
-"""From density to a clean triangle mesh within a budget, in the world's frame."""
+"""From density, or a surface, to a clean triangle mesh in the world's frame."""
 
-import fast_simplification
 import mcubes
 import numpy as np
 import trimesh
 from jaxtyping import Bool, Float
 from scipy import ndimage
-from scipy.sparse import coo_array, csgraph
 
-from gen3d.density_grid import Grid, sample_density
+from gen3d.density_grid import Grid
 from gen3d.errors import Degenerate
 from gen3d.representation import RadianceField, Surface
-from gen3d.threshold import automatic_threshold
+from gen3d_export.decimate import decimate
+from gen3d_export.edges import pieces
+from gen3d_export.repair import repair
+from gen3d_export.sampling import sample_surface
+from gen3d_export.visibility import drop_hidden, without
 
 FLOATER = 0.01
 """Share of the whole volume below which a loose piece is dropped: a ball of a fifth of the object's size."""
@@ -43,19 +45,29 @@ def extract_mesh(
     Raises:
         Degenerate: the field is empty, flat, full or not finite.
     """
-    grid = sample_density(field, resolution)
-    return mesh_of(grid, automatic_threshold(grid) if threshold is None else threshold, triangles)
+    return mesh_of(*sample_surface(field, resolution, threshold), triangles)
 
 
 def mesh_of(grid: Grid, threshold: float, triangles: int) -> trimesh.Trimesh:
-    """The surface at `threshold`: extracted, without floaters, decimated. Raises Degenerate where it is no object."""
-    mesh = drop_floaters(isosurface(grid, threshold))
+    """The surface at `threshold` within a budget. Raises Degenerate where it is no object."""
+    return decimate(field_mesh(grid, threshold), triangles)
+
+
+def field_mesh(grid: Grid, threshold: float) -> trimesh.Trimesh:
+    """The whole surface at `threshold`, closed, without floaters and what is hidden.
+
+    Raises Degenerate where it is no object.
+    """
+    mesh = drop_hidden(drop_floaters(repair(isosurface(grid, threshold))))
     check_extents(mesh, grid.spacing)
-    return decimate(mesh, triangles)
+    return mesh
 
 
 def whole_mesh(surface: Surface) -> trimesh.Trimesh:
-    """A surface's own triangles, without floaters. Raises Degenerate where they are no object."""
+    """A surface's own triangles, repaired, without floaters and what is hidden.
+
+    Raises Degenerate where they are no object.
+    """
     triangles = surface.triangles()
     vertices = triangles.vertices.detach().double().cpu().numpy()
     if not np.isfinite(vertices).all():
@@ -63,7 +75,8 @@ def whole_mesh(surface: Surface) -> trimesh.Trimesh:
             f"{1 - np.isfinite(vertices).mean():.1%} of the surface's coordinates are not finite",
             remedy="the optimisation diverged: lower optimizer.lr or the guidance's weight and run again",
         )
-    mesh = drop_floaters(trimesh.Trimesh(vertices, triangles.faces.cpu().numpy(), process=False))
+    mesh = repair(trimesh.Trimesh(vertices, triangles.faces.cpu().numpy(), process=False))
+    mesh = drop_hidden(drop_floaters(mesh))
     check_extents(mesh)
     return mesh
 
@@ -110,10 +123,8 @@ def _cavities(inside: Bool[np.ndarray, "x y z"]) -> Bool[np.ndarray, "x y z"]:
 
 def drop_floaters(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
     """The mesh without loose pieces of less than 1 % of its volume. Raises Degenerate where there is little else."""
-    edges, count = mesh.edges_unique, len(mesh.vertices)
-    graph = coo_array((np.ones(len(edges), dtype=bool), (edges[:, 0], edges[:, 1])), shape=(count, count))
-    pieces = csgraph.connected_components(graph, directed=False)[1][mesh.faces[:, 0]]
-    volume = np.abs(np.bincount(pieces, np.linalg.det(mesh.triangles) / 6))
+    piece = pieces(mesh.faces, len(mesh.vertices))
+    volume = np.abs(np.bincount(piece, np.linalg.det(mesh.triangles) / 6))
     kept = volume >= FLOATER * volume.sum()
     if volume[kept].sum() < SOLID * volume.sum():
         raise Degenerate(
@@ -121,10 +132,7 @@ def drop_floaters(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
             f"the largest with {volume.max() / volume.sum():.1%} of the volume",
             remedy="optimise for longer, smooth the density with guidance, or change export.threshold",
         )
-    result = mesh.copy()
-    result.update_faces(kept[pieces])
-    result.remove_unreferenced_vertices()
-    return result
+    return without(mesh, ~kept[piece])
 
 
 def check_extents(mesh: trimesh.Trimesh, cell: float = 0.0) -> None:
@@ -137,37 +145,3 @@ def check_extents(mesh: trimesh.Trimesh, cell: float = 0.0) -> None:
             remedy="look at the previews from the side; more random cameras or a stronger guidance give it volume, "
             "a finer export.resolution keeps what is really thin",
         )
-
-
-def decimate(mesh: trimesh.Trimesh, triangles: int) -> trimesh.Trimesh:
-    """At most `triangles` triangles, by quadric errors (Garland and Heckbert 1997), on welded vertices."""
-    for aggressiveness in (3, 5, 7):  # 3 folds no triangle over, but may stop early
-        mesh = _collapse(mesh, triangles, aggressiveness)
-    cell = float(mesh.extents.max()) / 256
-    while len(mesh.faces) > triangles:  # a sponge: no collapse is left that keeps all its handles
-        mesh, cell = _collapse(_cluster(mesh, cell), triangles, 7), 1.5 * cell
-    return mesh
-
-
-def _collapse(mesh: trimesh.Trimesh, triangles: int, aggressiveness: float) -> trimesh.Trimesh:
-    if len(mesh.faces) <= triangles:
-        return mesh
-    vertices, faces = fast_simplification.simplify(
-        mesh.vertices, mesh.faces, target_count=triangles, agg=aggressiveness
-    )
-    return _without_flaps(trimesh.Trimesh(vertices, faces, process=False))
-
-
-def _cluster(mesh: trimesh.Trimesh, cell: float) -> trimesh.Trimesh:
-    """The mesh with its vertices snapped to cells, and what collapsed removed."""
-    snapped = trimesh.Trimesh(np.round(mesh.vertices / cell) * cell, mesh.faces, process=True)
-    snapped.update_faces(snapped.nondegenerate_faces())
-    return _without_flaps(snapped)
-
-
-def _without_flaps(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
-    """The mesh without pairs of triangles back to back, which enclose nothing and have no normal."""
-    _, inverse, count = np.unique(np.sort(mesh.faces, axis=1), axis=0, return_inverse=True, return_counts=True)
-    mesh.update_faces(count[inverse.ravel()] % 2 == 1)
-    mesh.remove_unreferenced_vertices()
-    return mesh

@@ -3,11 +3,17 @@
 import logging
 import math
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import trimesh
-import xatlas
 from jaxtyping import Float, Int
+
+from gen3d_export.box_charts import Layout, box_atlas
+from gen3d_export.worker import run_worker
+
+TIMEOUT = 60.0
+"""Seconds for xatlas, whose time grows faster than the number of charts."""
 
 log = logging.getLogger(__name__)
 
@@ -29,17 +35,23 @@ class Unwrapped:
     faces: Int[np.ndarray, "faces 3"]
 
 
-def unwrap(mesh: trimesh.Trimesh, size: int) -> Unwrapped:
-    """Charts for a square texture of `size` texels, with room between them for mipmaps.
+def unwrap(mesh: trimesh.Trimesh, size: int, padding: int | None = None, timeout: float = TIMEOUT) -> Unwrapped:
+    """Charts for a square texture, with room between them for mipmaps.
 
     Normals are computed on the welded mesh and carried over: computed after the split, they would show every seam.
+
+    Args:
+        mesh: welded.
+        size: texels along a side.
+        padding: texels between charts, and twice those to the edge of the picture; None: 4 at 1024.
+        timeout: seconds until xatlas is given up.
     """
+    padding = math.ceil(size / 256) if padding is None else padding
     try:
-        source, faces, uv = _charts(mesh, size)
+        source, faces, uv = _charts(mesh, size, padding, timeout)
     except RuntimeError as error:
-        log.warning("xatlas failed (%s): every triangle gets a chart of its own", error)
-        source, faces, uv = triangle_atlas(len(mesh.faces), size)
-        source = np.asarray(mesh.faces).ravel()[source]
+        log.warning("xatlas failed (%s): the charts are projections on the sides of a box", error)
+        source, faces, uv = _plain_charts(mesh, size, padding)
     return Unwrapped(np.asarray(mesh.vertices)[source], smooth_normals(mesh)[source], uv, faces)
 
 
@@ -51,27 +63,23 @@ def smooth_normals(mesh: trimesh.Trimesh) -> Float[np.ndarray, "vertices 3"]:
     return normals
 
 
-Layout = tuple[Int[np.ndarray, " vertices"], Int[np.ndarray, "faces 3"], Float[np.ndarray, "vertices 2"]]
-"""Which vertex each new vertex is a copy of, faces over new vertices, texture coordinates."""
-
-
-def _charts(mesh: trimesh.Trimesh, size: int) -> Layout:
-    """Raises RuntimeError where xatlas gives up."""
+def _charts(mesh: trimesh.Trimesh, size: int, padding: int, timeout: float) -> Layout:
+    """Raises RuntimeError where xatlas gives up, crashes, or takes too long."""
     corners, faces = _manifold(np.asarray(mesh.faces))
-    atlas = xatlas.Atlas()
-    atlas.add_mesh(mesh.vertices[corners].astype(np.float32), faces.astype(np.uint32))
-    chart, pack = xatlas.ChartOptions(), xatlas.PackOptions()
-    chart.max_iterations = 1
-    # xatlas exceeds the resolution by a fifth or so; after rescaling, 4 texels at 1024 remain between charts.
-    pack.resolution, pack.padding, pack.bilinear = size, math.ceil(1.25 * size / 256), True
-    atlas.generate(chart, pack)
-    if not atlas.width or not atlas.height:
-        msg = "no charts"
-        raise RuntimeError(msg)
-    mapping, indices, uv = atlas[0]
-    # Its coordinates are normalised per axis; texels are square only if both axes shrink alike.
-    scale = np.array([atlas.width, atlas.height]) / max(atlas.width, atlas.height)
-    return corners[mapping], indices.astype(np.int64), uv * scale
+    given = {"vertices": mesh.vertices[corners], "faces": faces, "size": np.array(size), "padding": np.array(padding)}
+    made = run_worker(Path(__file__).with_name("unwrap_worker.py"), given, timeout)
+    return corners[made["source"]], made["faces"].astype(np.int64), made["uv"].astype(np.float64)
+
+
+def _plain_charts(mesh: trimesh.Trimesh, size: int, padding: int) -> Layout:
+    """Projections, with less room between them where there are too many, or one cell a triangle."""
+    for room in (padding, padding // 2, 1):
+        try:
+            return box_atlas(mesh, size, room)
+        except RuntimeError as error:
+            log.warning("%s", error)
+    source, faces, uv = triangle_atlas(len(mesh.faces), size)
+    return np.asarray(mesh.faces).ravel()[source], faces, uv
 
 
 def _manifold(faces: Int[np.ndarray, "faces 3"]) -> tuple[Int[np.ndarray, " vertices"], Int[np.ndarray, "faces 3"]]:

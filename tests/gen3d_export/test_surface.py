@@ -5,7 +5,7 @@ import trimesh
 
 from gen3d.density_grid import Grid, sample_density
 from gen3d.errors import Degenerate
-from gen3d_export.surface import decimate, drop_floaters, extract_mesh, isosurface, mesh_of
+from gen3d_export.surface import drop_floaters, extract_mesh, isosurface, mesh_of
 
 
 def colorless(points):
@@ -29,28 +29,6 @@ def test_the_budget_is_kept_on_a_closed_surface(ball, radius, triangles):
     assert 0.9 * min(triangles, 10_000) < len(mesh.faces) <= triangles
     assert mesh.is_watertight
     assert mesh.volume == pytest.approx(4 / 3 * np.pi * radius**3, rel=0.05)
-
-
-def test_the_budget_is_kept_even_by_a_sponge():
-    density = np.random.default_rng(0).random((24, 24, 24))
-    density = np.pad(density + np.roll(density, 1, 0) + np.roll(density, 1, 1) + np.roll(density, 1, 2), 1)
-    mesh = isosurface(Grid(density, np.zeros(3), 1 / 24, 1 / 48), 2.0)
-    assert len(mesh.faces) > 10_000
-    small = decimate(mesh, 500)
-    assert 100 < len(small.faces) <= 500
-    assert small.extents == pytest.approx(mesh.extents, abs=0.2)
-
-
-def test_triangles_back_to_back_go():
-    axis = np.linspace(-1, 1, 20)
-    x, y, z = np.meshgrid(axis, axis, axis, indexing="ij")
-    noise = np.random.default_rng(1).normal(size=x.shape)
-    density = np.pad(1 / (1 + np.exp(8 * (np.sqrt(x**2 + y**2 + z**2) - 0.7) - noise)), 1)
-    small = decimate(isosurface(Grid(density, np.zeros(3), 1 / 20, 1 / 40), 0.5), 700)
-    assert len(np.unique(np.sort(small.faces, axis=1), axis=0)) == len(small.faces)
-    assert np.linalg.norm(small.vertex_normals, axis=1) == pytest.approx(1)
-    edges = np.unique(np.sort(small.edges, axis=1), axis=0, return_counts=True)[1]
-    assert (edges % 2 == 0).all()
 
 
 def test_a_surface_at_the_edge_of_the_box_is_closed(shape):
