@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch import nn
 
-from gen3d.errors import BadInput
+from gen3d.errors import BadInput, Unavailable
 
 PACKAGES = ("gen3d", "torch", "diffusers", "transformers", "kornia", "trimesh", "xatlas", "safetensors", "numpy")
 
@@ -45,3 +47,25 @@ def check_unchanged(folder: Path, digests: Mapping[str, str]) -> None:
         if not file.is_file() or sha256(file) != digest:
             remedy = "put it back as it was, or begin a new run"
             raise BadInput("is not what it was when the run began", place=str(file), remedy=remedy)
+
+
+def weights(parts: Iterable[nn.Module]) -> dict[str, dict[str, Any]]:
+    """Source, revision and checksums of the weights that priors among parts, and within them, name.
+
+    Those of which nothing is known, because no name leads to them, are left out.
+    """
+    modules = (module for part in parts for module in part.modules())
+    named = {
+        f"{family.kind}: {module.weights}": (str(module.weights), family)
+        for module in modules
+        if (family := getattr(module, "family", None)) is not None
+    }
+    found = {}
+    for key, (name, family) in sorted(named.items()):
+        from gen3d.weights.places import describe
+
+        try:
+            found[key] = describe(name, family.kind, family)
+        except Unavailable:
+            continue
+    return found

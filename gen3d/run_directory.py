@@ -156,6 +156,20 @@ class RunDirectory:
             self.log("warning", message=message)
             self._write_record()
 
+    def made_with(self, weights: Mapping[str, Mapping[str, Any]]) -> None:
+        """Record which weights the priors have. Raises BadInput where a run would go on with others.
+
+        Args:
+            weights: source, revision and checksums, by prior and name.
+        """
+        known = self.record.setdefault("weights", {})
+        for name, about in weights.items():
+            if known.get(name, about)["sha256"] != about["sha256"]:
+                remedy = "put them back as they were, or begin a new run"
+                raise BadInput("are not what they were when the run began", place=f"weights of {name}", remedy=remedy)
+        known.update(weights)
+        self._write_record()
+
     def count(self, *, skipped: bool) -> int:
         """Count the steps that are skipped, and say how many have been in a row."""
         self.record["skipped"] += skipped

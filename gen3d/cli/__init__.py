@@ -16,7 +16,7 @@ from gen3d.errors import Gen3dError, OutOfMemory, Unavailable
 # Before torch is imported: its threads would otherwise spin at every barrier, which is slow where a core is shared.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-CORE = ("run", "resume", "export", "recipes", "plugins", "describe", "doctor", "new-plugin")
+CORE = ("run", "resume", "export", "recipes", "plugins", "describe", "weights", "doctor", "new-plugin")
 """One file of this package each; all other commands are plugins' entry points."""
 
 

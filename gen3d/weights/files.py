@@ -1,21 +1,26 @@
 """Read one network's folder: its configuration, its tensors, and whether they fit."""
 
 import json
-import pickle
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from gen3d.errors import BadInput, Unavailable
+from gen3d.weights.tensor_file import read_tensor_file
 
 _NAMES = ("diffusion_pytorch_model", "model", "pytorch_model")
-_VARIANTS = ("", ".fp16_ema", ".fp16")
-_FILES = tuple(f"{name}{variant}.{ext}" for ext in ("safetensors", "bin") for variant in _VARIANTS for name in _NAMES)
+_VARIANTS = (".fp16_ema", "", ".fp16")
+"""The average of the training's weights first, where it is named so: it predicts better."""
+
+FILES = tuple(f"{name}{variant}.{ext}" for ext in ("safetensors", "bin") for variant in _VARIANTS for name in _NAMES)
+"""What a network's weights may be called, the best first."""
+
+_IGNORED = ("position_ids",)
+"""Ends of names that older versions of the classes wrote, and whose tensors follow from the configuration."""
+
 _SHOWN = 4
 
 
@@ -33,34 +38,22 @@ def read_config(folder: Path, name: str = "config.json") -> dict[str, Any]:
     return config
 
 
+def weight_file(folder: Path) -> Path:
+    """The file of a folder that holds its network's weights. Raises Unavailable where there is none."""
+    path = next((folder / name for name in FILES if (folder / name).is_file()), None)
+    if path is None:
+        cause = f"holds no weights, such as {_NAMES[0]}.safetensors"
+        raise Unavailable(cause, place=str(folder), remedy=_refetch(folder))
+    return path
+
+
 def read_tensors(folder: Path) -> tuple[dict[str, Tensor], Path]:
     """The tensors of a folder and the file they came from: safetensors first, else a pickle of nothing but tensors.
 
     Raises Unavailable where there is no weight file, BadInput where it is damaged or a pickle that runs code.
     """
-    path = next((folder / name for name in _FILES if (folder / name).is_file()), None)
-    if path is None:
-        cause = f"holds no weights, such as {_FILES[0]}"
-        raise Unavailable(cause, place=str(folder), remedy=_refetch(folder))
-    try:
-        tensors = load_file(path) if path.suffix == ".safetensors" else _unpickle(path)
-    except (SafetensorError, OSError, EOFError, RuntimeError, ValueError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        cause = f"is damaged or cut short: {reason}"
-        raise BadInput(cause, place=str(path), remedy=_refetch(folder)) from error
-    return tensors, path
-
-
-def _unpickle(path: Path) -> dict[str, Tensor]:
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        cause = "is a pickle that holds more than tensors, or none at all: loading it could run code"
-        remedy = "use a safetensors file, or save its state_dict alone with torch.save"
-        raise BadInput(cause, place=str(path), remedy=remedy) from error
-    if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
-        raise BadInput("is no map of names to tensors", place=str(path), remedy="save a state_dict with torch.save")
-    return content
+    path = weight_file(folder)
+    return read_tensor_file(path), path
 
 
 def read_network(folder: Path, make: Callable[[dict[str, Any]], Any]) -> Any:
@@ -87,22 +80,29 @@ def filled(make: Callable[[], Any], folder: Path, tensors: Mapping[str, Tensor],
 
 
 def fill(network: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
-    """Put tensors into a network made on the meta device. Raises BadInput that names what is missing or misshapen."""
+    """Put tensors into a network made on the meta device, as float32. Raises BadInput where they do not `fit`."""
+    fit(network, tensors, path)
+    network.load_state_dict({name: tensors[name].float() for name in network.state_dict()}, assign=True)
+
+
+def fit(network: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Whether tensors are a network's. Raises BadInput that names what is missing, left over or misshapen."""
     wanted = network.state_dict()
     missing = [name for name in wanted if name not in tensors]
+    over = [name for name in tensors if name not in wanted and not name.endswith(_IGNORED)]
+    unequal = [name for name in wanted if name not in missing and wanted[name].shape != tensors[name].shape]
+    causes = []
     if missing:
-        cause = f"lacks {len(missing)} of {len(wanted)} tensors: {_some(missing)}"
-        raise BadInput(
-            cause, place=str(path), remedy="the file belongs to another network than the config.json beside it"
-        )
-    unequal = [name for name in wanted if wanted[name].shape != tensors[name].shape]
+        causes.append(f"lacks {len(missing)} of {len(wanted)} tensors: {_some(missing)}")
+    if over:
+        causes.append(f"has {len(over)} that do not belong to it: {_some(over)}")
     if unequal:
         name = unequal[0]
-        cause = f"{len(unequal)} tensors do not fit: {name} is {_shape(tensors[name])}, not {_shape(wanted[name])}"
-        raise BadInput(
-            cause, place=str(path), remedy="the file belongs to another network than the config.json beside it"
-        )
-    network.load_state_dict({name: tensors[name].float() for name in wanted}, assign=True)
+        shapes = f"{name} is {_shape(tensors[name])}, not {_shape(wanted[name])}"
+        causes.append(f"{len(unequal)} tensors do not fit: {shapes}")
+    if causes:
+        remedy = "the file belongs to another network than the config.json beside it"
+        raise BadInput("; ".join(causes), place=str(path), remedy=remedy)
 
 
 def _shape(tensor: Tensor) -> str:

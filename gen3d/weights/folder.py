@@ -92,10 +92,12 @@ def replacing(folder: Path) -> Iterator[Path]:
         draft.rename(folder)
 
 
-def write_tensors(network: nn.Module, folder: Path, dtype: torch.dtype, prefix: str = "") -> None:
-    """A network's tensors, their names prefixed, as the one weight file of a folder."""
+def write_tensors(network: nn.Module, folder: Path, dtype: torch.dtype | None = None, prefix: str = "") -> None:
+    """A network's tensors, their names prefixed, as the one file of a folder; in their own precision if in no other."""
     folder.mkdir(exist_ok=True)
-    state = {f"{prefix}{name}": value.to(dtype).contiguous() for name, value in network.state_dict().items()}
+    state = {
+        f"{prefix}{name}": value.to(dtype or value.dtype).contiguous() for name, value in network.state_dict().items()
+    }
     save_file(state, folder / WEIGHTS)
 
 

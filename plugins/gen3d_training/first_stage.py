@@ -160,7 +160,7 @@ def _weights(values: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _digest(name: str, kind: str) -> str:
     try:
-        folder = places.find(name, kind, {})
+        folder = places.find(name, kind)
     except Unavailable:
         return "published"  # under a name that stands for one version
     digest = hashlib.sha256()

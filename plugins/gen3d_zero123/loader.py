@@ -4,19 +4,21 @@ DiffusionPipeline.from_pretrained is not used: the published folders name pipeli
 """
 
 from pathlib import Path
+from typing import cast
 
 from diffusers import UNet2DConditionModel
 from torch import nn
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from gen3d.errors import BadInput, Unavailable
+from gen3d.weights import places
 from gen3d.weights.codecs import Codec, load_codec
 from gen3d.weights.files import fill, read_config, read_network, read_tensors
 from gen3d.weights.folder import Diffusion
 from gen3d_zero123.encoders import ClipEncoder, PatchEncoder, PictureEncoder
 from gen3d_zero123.epipolar import epipolar_channels
 from gen3d_zero123.networks import Networks, Settings
-from gen3d_zero123.pose import POSE_WIDTH, PoseDialect
+from gen3d_zero123.pose import POSE_WIDTH, PoseDialect, dialect_of
 
 _PROJECTIONS = ("cc_projection", "clip_camera_projection")
 _KEYS = ("projection", "proj", "cc_projection")
@@ -27,8 +29,9 @@ def load(folder: Path, name: str, pose: PoseDialect | None = None) -> Networks:
 
     Args:
         folder: in diffusers' layout: unet, vae, image_encoder, cc_projection (or clip_camera_projection), scheduler.
-        name: what the recipe calls it; one with "stable" in it has the "polar" pose by default.
-        pose: the dialect of its pose vector, where neither the folder nor the name tells.
+        name: what the recipe calls it; one with "stable" in it has the "polar" pose, if nothing was said when it was
+            fetched or added.
+        pose: the dialect of its pose vector, whatever the folder and the name tell.
 
     Raises:
         Unavailable: a part is missing.
@@ -41,7 +44,8 @@ def load(folder: Path, name: str, pose: PoseDialect | None = None) -> Networks:
     )
     projection, stated, points = load_projection(folder)
     _check_channels(unet, codec, points, folder / "unet")
-    dialect: PoseDialect = pose or stated or ("polar" if "stable" in name else "radius")
+    said = cast("PoseDialect | None", places.options(name).get("pose"))
+    dialect: PoseDialect = pose or stated or said or dialect_of(name)
     width = (unet.config["cross_attention_dim"], encoder.width + POSE_WIDTH[dialect])
     if tuple(projection.weight.shape) != width:
         found = "x".join(map(str, projection.weight.shape))

@@ -15,6 +15,11 @@ PoseDialect = Literal["radius", "polar", "radius_and_polar"]
 POSE_WIDTH: dict[PoseDialect, int] = {"radius": 4, "polar": 4, "radius_and_polar": 5}
 
 
+def dialect_of(name: str) -> PoseDialect:
+    """The dialect of weights of which nothing else says it: stable-zero123's files are called as all others are."""
+    return "polar" if "stable" in name else "radius"
+
+
 def relative_pose(
     target: Cameras, source: Cameras, dialect: PoseDialect = "radius"
 ) -> Float[Tensor, "views components"]:

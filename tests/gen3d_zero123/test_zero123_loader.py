@@ -172,7 +172,7 @@ def test_a_pose_that_the_projection_was_not_made_for(written: Path) -> None:
 @pytest.mark.parametrize("name", ["zero123-xl", "someone/else"])
 def test_weights_that_were_never_fetched(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    with pytest.raises(Unavailable, match=r"not on this machine\n.*hf download .*/.*\n.*mini") as caught:
+    with pytest.raises(Unavailable, match=r"not on this machine\n.*gen3d weights fetch .*\n.*mini") as caught:
         find(name)
     assert caught.value.exit_code == 3
 

@@ -73,6 +73,6 @@ def test_a_folder_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
 
 
 def test_weights_are_shipped_for_one_kind_of_prior() -> None:
-    assert (find("mini", "zero123", {}) / "unet").is_dir()
-    with pytest.raises(Unavailable, match=r"no such folder of weights.*\n.*known are: long"):
-        find("mini", "no_such_prior", {"long": "owner/long"})
+    assert (find("mini", "zero123") / "unet").is_dir()
+    with pytest.raises(Unavailable, match=r"no such folder of weights.*\n.*none are known"):
+        find("mini", "no_such_prior")
