@@ -24,7 +24,7 @@ from functools import partial
 from typing import final
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import linear, silu
 
@@ -42,7 +42,7 @@ _CAMERA = 16
 
 @final
 class LowRank(nn.Module):
-    """The change x -> (x A) B of one linear layer: A ~ N(0, 1 / rank^2), B = 0, float32.
+    """The change x -> (x A) B of one linear layer: A ~ N(0, 1 / rank^2), B = 0, kept in float32.
 
     Args:
         layer: the layer.
@@ -55,9 +55,12 @@ class LowRank(nn.Module):
         self.down = nn.Parameter(torch.randn(rank, layer.in_features, generator=rng) / rank)
         self.up = nn.Parameter(torch.zeros(layer.out_features, rank))
 
-    def forward(self, inputs: Float[Tensor, "*batch features"]) -> Float[Tensor, "*batch outputs"]:
-        """What is added to the layer's output."""
-        return linear(linear(inputs.to(self.down.dtype), self.down), self.up)
+    def forward(
+        self, inputs: Float[Tensor, "*batch features"], rows: Float[Tensor, " rows"] | None = None
+    ) -> Float[Tensor, "*batch outputs"]:
+        """What is added to the layer's output, in the precision of its input; 0 but in `rows` where they are given."""
+        inner = linear(inputs, self.down.to(inputs.dtype))
+        return linear(inner if rows is None else _only(rows, inner), self.up.to(inputs.dtype))
 
 
 @final
@@ -132,14 +135,14 @@ class LoraAdapter(Adapter):
         """
         layers, time = self._frozen
         known = torch.cat([cameras if name == "adapter" else torch.zeros_like(cameras) for name in branches])
-        adapted = torch.tensor([name in ADAPTER_BRANCHES for name in branches], device=cameras.device)
-        mask = adapted.repeat_interleave(len(cameras))
+        flags = (float(name in ADAPTER_BRANCHES) for name in branches)
+        rows = torch.cat([cameras.new_full((len(cameras),), flag) for flag in flags])  # made there, not copied
 
         def change(layer: nn.Module, _: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
-            return _masked(mask, layer(inputs[0]), output)
+            return output + layer(inputs[0], rows).to(output.dtype)
 
         def embed(_: nn.Module, _inputs: tuple[Tensor | None, ...], output: Tensor) -> Tensor:
-            return _masked(mask, self.camera(known), output)
+            return output + _only(rows, self.camera(known)).to(output.dtype)
 
         with ExitStack() as stack:
             for layer, place in zip(self.changes, layers, strict=True):
@@ -165,7 +168,11 @@ def applied(adapter: Adapter | None, branches: Sequence[str], condition: Conditi
         yield
 
 
-def _masked(
-    mask: Bool[Tensor, " rows"], change: Float[Tensor, "*shape"], output: Float[Tensor, "*shape"]
-) -> Float[Tensor, "*shape"]:
-    return output + (mask.view(-1, *[1] * (output.dim() - 1)) * change).to(output.dtype)
+def trained(adapter: Adapter | None) -> tuple[Tensor, ...]:
+    """The parameters that the network's output has a gradient by, where it has one."""
+    return () if adapter is None or not torch.is_grad_enabled() else tuple(adapter.parameters())
+
+
+def _only(rows: Float[Tensor, " rows"], values: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    """The values of rows that are 1; those of the others, which are 0, as 0."""
+    return values * rows.to(values.dtype).view(-1, *[1] * (values.dim() - 1))

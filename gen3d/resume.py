@@ -6,14 +6,19 @@ from pathlib import Path
 
 from gen3d.plugins import Plugins
 from gen3d.recipe import Recipe
-from gen3d.run import Run
+from gen3d.run import Run, fitting
 from gen3d.run_directory import RunDirectory, read_record
 
 
-def resume(run: str | Path, plugins: Plugins | None = None) -> Run:
+def resume(run: str | Path, plugins: Plugins | None = None, vram: str | None = None) -> Run:
     """Go on from the newest checkpoint of a run directory to the end of its recipe; done at once where it is finished.
 
     On a CPU the result is what it would be had the run never been stopped, bit for bit. Raises Gen3dError.
+
+    Args:
+        run: its directory.
+        plugins: default: all that are installed.
+        vram: what it may take of the GPU's memory, such as "8GB"; nothing changes what is made.
     """
     path = Path(run)
     record = read_record(path)
@@ -21,6 +26,7 @@ def resume(run: str | Path, plugins: Plugins | None = None) -> Run:
     if record["status"] == "done":
         result.outputs = [path / name for name in record["outputs"]]
         return result
+    result = fitting(result, vram, changing=False)
     result.check()
     files = RunDirectory.reopen(path, result.recipe)
     result.warnings += files.remarks

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from gen3d import provenance
 from gen3d.build import build, build_component
+from gen3d.credits import credits_of
 from gen3d.deterministic import repeatable
 from gen3d.errors import BadInput, OutOfMemory, Unavailable
 from gen3d.health import numbers, watch
@@ -21,6 +23,7 @@ from gen3d.recipe import INPUTS, Recipe
 from gen3d.run_directory import RunDirectory
 from gen3d.stage import StageParts, build_stage, restore
 from gen3d.stored import Stored
+from gen3d.vram import advice, fitted
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable
@@ -123,7 +126,10 @@ class Run:
         """An error as a person is told it."""
         if isinstance(error, KeyboardInterrupt):
             return KeyboardInterrupt(f"to go on: gen3d resume {self.directory}")
-        return OutOfMemory.of(error) or error
+        known = OutOfMemory.of(error)
+        if known is not None and hasattr(self, "stage") and (remedy := advice(self)):
+            return OutOfMemory(known.cause, place=f"stage {self.stage.name}", remedy=remedy)
+        return known or error
 
     def run_stage(self, parts: StageParts) -> None:
         """Bind, optimise, and keep the object for later stages; of a stage that was done before, only its object."""
@@ -147,6 +153,7 @@ class Run:
         else:
             self.stage.previous = self.object_of(parts.source)
             parts.bind(self.stage)
+            self.files.made_with(provenance.weights(part for _, part in parts.parts()))
             done = self.files.restore(parts, self.stage)
             with self.files.stage(parts.name), interrupts() as self.asked_to_stop:
                 optimise(self, parts, done)
@@ -161,6 +168,7 @@ class Run:
     def export(self) -> None:
         """Write the last stage's object as the recipe's `export` says."""
         if self.exporter is not None:
+            self.exporter.provenance = credits_of(self.recipe)
             self.outputs = self.exporter.export(self.stages[-1].representation.result, self.directory / "asset")
 
     def warn(self, message: str) -> None:
@@ -235,8 +243,21 @@ def choose_device(name: str, place: str = "device") -> torch.device:
     return device
 
 
-def run(recipe: str | Path, overrides: Iterable[str] = (), profile: str | None = None) -> Run:
-    """Run a recipe to its end and return the run with its `directory` and `outputs`. Raises Gen3dError."""
-    result = Run(Recipe.load(recipe, overrides, profile))
+def run(recipe: str | Path, overrides: Iterable[str] = (), profile: str | None = None, vram: str | None = None) -> Run:
+    """Run a recipe to its end and return the run with its `directory` and `outputs`. Raises Gen3dError.
+
+    Args:
+        recipe: a file, or the name of a shipped one.
+        overrides: values such as "seed=1".
+        profile: a named overlay of the recipe.
+        vram: what it may take of the GPU's memory, such as "8GB"; default: what is free.
+    """
+    result = fitting(Run(Recipe.load(recipe, overrides, profile)), vram)
     result.start()
     return result
+
+
+def fitting(run: Run, vram: str | None, *, changing: bool = True) -> Run:
+    """The run, with its recipe changed where it would not fit into the GPU's memory. See `gen3d.vram.fitted`."""
+    recipe = fitted(run, vram, changing=changing)
+    return run if recipe is run.recipe else Run(recipe, run.plugins)

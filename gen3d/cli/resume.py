@@ -7,7 +7,8 @@ import click
 
 @click.command("resume")
 @click.argument("run", type=click.Path(path_type=Path))
-def command(run: Path) -> None:
+@click.option("--vram", help="What it may take of the GPU's memory, such as 8GB; default: what is free.")
+def command(run: Path, vram: str | None) -> None:
     """Go on with the run in the directory RUN where it stopped; it ends as if it never had.
 
     \b
@@ -18,4 +19,4 @@ def command(run: Path) -> None:
     if is_finished(run):
         click.echo(f"{run} is finished: there is nothing left to do")
         return
-    resume(run)
+    resume(run, vram=vram)

@@ -7,9 +7,11 @@ from torch import nn
 
 from gen3d.errors import Unsupported
 from gen3d.guidance import Condition, Guidance, Latents, Objective, Prior, Signal
+from gen3d.memory import Memory, Scene
 from gen3d.part import Stage, Step
 from gen3d.representation import RadianceField
 from gen3d.schedule import Schedule
+from gen3d.transfer import sent
 from gen3d.views import Views
 from gen3d_distill.timesteps import Law, check_windows, timesteps, window
 
@@ -70,6 +72,15 @@ class Distill(Guidance):
         self.objective.pair(self.prior, stage)
         self._check_channels(stage)
 
+    def memory(self, scene: Scene) -> Memory:
+        """What the prior says that it takes for this objective."""
+        branches = self.objective.branches
+        prior: Any = self.prior
+        if not hasattr(prior, "memory"):
+            return Memory()
+        asked: Memory = prior.memory(scene, len(branches - {"adapter_null"}), learns="adapter" in branches)
+        return asked
+
     def at(self, step: Step) -> None:
         """Pass the step on to both halves."""
         for part in self._halves().values():
@@ -100,7 +111,7 @@ class Distill(Guidance):
         with torch.no_grad():
             condition = self.prior.condition(views[0].cameras)
             size, (low, high) = len(self.prior.schedule), window(self.t_min, self.t_max, step, self.name)
-            t = timesteps(self.law, low, high, size, len(latents), step, f"{self.name}.t").to(latents.device)
+            t = sent(timesteps(self.law, low, high, size, len(latents), step, f"{self.name}.t"), latents.device)
             noise = step.randn(f"{self.name}.noise", *latents.shape)
             residual = self.objective.residual(self.prior, clean, t, condition, noise, step)
         self._seen = clean, condition

@@ -49,9 +49,9 @@ class ReferenceView(Guidance):
     def forward(self, step: Step, *views: Views) -> Signal:
         """The two errors; "color" and "mask" are shown beside their sum."""
         image, alpha = self._decoded(views[0]), views[0].alpha
-        gap = image - self._picture(image).image.to(image)
+        gap = image - self._picture(image).image
         color = 4 * gap.square().mean()  # 4: colours run from -1 to 1
-        mask = (alpha - self._picture(alpha).alpha.to(alpha)).square().mean()
+        mask = (alpha - self._picture(alpha).alpha).square().mean()
         return Signal(color + self.mask_weight * mask, {"color": color.detach(), "mask": mask.detach()})
 
     def _decoded(self, views: Views) -> Float[Tensor, "1 rows columns 3"]:
@@ -63,7 +63,8 @@ class ReferenceView(Guidance):
         """The input picture at the size of `like`; how large decoded latents are, only decoding tells."""
         size = like.shape[1]
         if size not in self._pictures:
-            self._pictures[size] = self._stage.inputs.picture.resized(size)
+            picture = self._stage.inputs.picture.resized(size)
+            self._pictures[size] = Picture(picture.image.to(like.device), picture.alpha.to(like.device))
         return self._pictures[size]
 
 

@@ -11,11 +11,16 @@ from torch import Tensor
 from gen3d.cameras import Cameras
 from gen3d.diffusion import NoiseSchedule
 from gen3d.errors import BadInput, Unsupported
+from gen3d.graphs import Graphs
 from gen3d.guidance import Adapter, Branches, Condition, Latents, Prior
-from gen3d.lora import ADAPTER_BRANCHES, LoraAdapter, applied
+from gen3d.lora import ADAPTER_BRANCHES, LoraAdapter, applied, trained
+from gen3d.memory import Memory, Saving, Scene
 from gen3d.part import Stage, Step, frozen
 from gen3d.registry import close_match
-from gen3d.weights.codecs import to_latents, to_pictures
+from gen3d.weights import memory
+from gen3d.weights.family import Family
+from gen3d.weights.replayed import ReplayedCodec
+from gen3d_stable_diffusion.family import FAMILY
 from gen3d_stable_diffusion.networks import Networks, check, load, view_features
 from gen3d_stable_diffusion.places import find
 from gen3d_stable_diffusion.prompts import PERP_NEG, Law, ViewPrompts
@@ -48,10 +53,25 @@ class StableDiffusion(Prior):
         unconditional: the text of that branch: the negative prompt, which is how guidance usually moves away from it,
             or `empty`; then there is a negative branch too, for objectives that tell the two apart.
         style: how the picture `inputs.style` steers what the prompt makes; null: it does not.
+        graphs: whether the networks' calls are replayed as CUDA graphs where there is CUDA: fast, and costs memory.
+        recompute: whether what the encoder's gradient needs is computed a second time, rather than kept.
     """
+
+    family: ClassVar[Family] = FAMILY
+    """What `gen3d weights` knows of its weights."""
 
     trainee: ClassVar[type[Trainee]] = Trainee
     """What `gen3d train` trains."""
+
+    savings: ClassVar[tuple[Saving, ...]] = memory.SAVINGS
+
+    sizes: ClassVar[Mapping[str, memory.Networks]] = {
+        **dict.fromkeys(("sd-1.4", "sd-1.5", "sd-2.1-base"), memory.Networks(1.78)),
+        "sd-2.1": memory.Networks(1.78, 768, 96),
+        "sdxl-base": memory.Networks(4.94, 1024, 128),
+        "mini": memory.Networks(0.05, 64, 16, codec=False),
+    }
+    """Of weights; those of a folder count as what their kind has by default."""
 
     remedies: ClassVar[Mapping[str, str]] = {
         "negative": "set unconditional: empty in the prior; by default that branch is the negative prompt's"
@@ -67,9 +87,12 @@ class StableDiffusion(Prior):
         overhead_deg: float = 60.0,
         unconditional: Literal["negative_prompt", "empty"] = "negative_prompt",
         style: Style | None = None,
+        graphs: bool = True,
+        recompute: bool = False,
     ) -> None:
         super().__init__()
         self.weights, self.null = weights, unconditional
+        self.graphs, self.recompute = graphs, recompute
         self.views = ViewPrompts(view_prompts, view_text, front_deg, back_deg, overhead_deg)
         self.branches = frozenset({"conditional", "unconditional"}) | ADAPTER_BRANCHES
         if unconditional == "empty":
@@ -113,7 +136,8 @@ class StableDiffusion(Prior):
         if "negative" in self.branches and not self.negative_prompt:
             stage.warn("inputs.negative_prompt is empty, so the negative branch says what the unconditional one says")
         texts(["", self.negative_prompt, *wordings])
-        self.use(texts, stage.share(("stable_diffusion", *key), lambda: _load(folder, stage.device)))
+        networks = stage.share(("stable_diffusion", *key), lambda: _load(folder, stage.device))
+        self.use(texts, networks, Graphs.of(stage, wanted=self.graphs))
         if self.style is not None:
             self.style.bind(stage)
             self.style.use(texts, self.networks)
@@ -127,9 +151,11 @@ class StableDiffusion(Prior):
         check(folder)
         self.use(Texts(folder, torch.device(device)), _load(folder, torch.device(device)))
 
-    def use(self, texts: Texts, networks: Networks) -> None:
+    def use(self, texts: Texts, networks: Networks, graphs: Graphs | None = None) -> None:
         """Predict with these."""
         self._loaded = [(texts, networks)]
+        self._graphs = Graphs(wanted=self.graphs) if graphs is None else graphs
+        self._codec = ReplayedCodec(networks.codec, networks.picture_size, self._graphs, recompute=self.recompute)
         self.schedule = networks.diffusion.schedule().to(networks.unet.device)
 
     def at(self, step: Step) -> None:
@@ -195,11 +221,11 @@ class StableDiffusion(Prior):
 
     def encode(self, images: Float[Tensor, "batch rows columns 3"]) -> Latents:
         """Scaled latents of pictures of any size; a learned autoencoder's posterior mode."""
-        return to_latents(self.networks.codec, images, self.networks.picture_size)
+        return self._codec.encode(images)
 
     def decode(self, latents: Latents) -> Float[Tensor, "batch rows columns 3"]:
         """Pictures of scaled latents."""
-        return to_pictures(self.networks.codec, latents)
+        return self._codec.decode(latents)
 
     def predict(
         self,
@@ -219,14 +245,24 @@ class StableDiffusion(Prior):
         text = torch.cat([rows["adapter" if name == "adapter_null" else name] for name in asked])
         nowhere = torch.zeros_like(rows["view"])
         view = torch.cat([rows["view"] if name in _TOLD_THE_VIEW else nowhere for name in asked])
-        with applied(adapter, asked, condition):
-            output = self.networks(many, times, text, view).float()
+
+        def call(camera: Tensor, *inputs: Tensor) -> Tensor:
+            with applied(adapter, asked, Condition({"camera": camera})):
+                return self.networks(*inputs).float()
+
+        output = self._graphs((adapter, *asked), call, (rows["camera"], many, times, text, view), trained(adapter))
         epsilon = self.schedule.to_epsilon(output, many, times, self.networks.diffusion.prediction)
         told = dict(zip(asked, epsilon.chunk(len(asked)), strict=True))
         if _JOINT in told:
             share = rows["share"][:, None, None, None]
             told["conditional"] = torch.lerp(told["conditional"], told.pop(_JOINT), share)
         return told
+
+    def memory(self, scene: Scene, rows: int, *, learns: bool) -> Memory:
+        """What it takes of a GPU, with so many rows a view in a call, and with an adapter that is trained or none."""
+        networks = self.sizes.get(self.weights, memory.Networks(1.78))
+        options = {"graphs": self.graphs, "recompute": self.recompute}
+        return memory.memory(networks, self.weights, scene, rows, learns=learns, **options)
 
     def adapter(self, rank: int, rng: torch.Generator) -> Adapter:
         """Low-rank changes of the UNet's attention, and an embedding of the camera."""
@@ -239,5 +275,7 @@ def _load(folder: Path, device: torch.device) -> Networks:
     networks.to(device)
     if device.type == "cuda":
         networks.to(torch.bfloat16)
+        for network in networks.codec.children():
+            network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     networks.unet.to(memory_format=torch.channels_last)
     return networks

@@ -64,8 +64,7 @@ def perp_neg_directions(
     share = torch.where(before, 1 - quarters, 2 - quarters)
     to_side = torch.stack([_fall(share, 4, -2.426), _fall(1 - share, 4, -2.426)], dim=-1)
     to_back = torch.stack([_fall(share, 1, -0.606), _fall(share, 1, 0.967)], dim=-1)
-    near, far = torch.tensor([[0, 1], [1, 0]], device=azimuth.device)
-    index = torch.where(before[:, None], near, far)
+    index = torch.stack([~before, before], dim=-1).long()
     weights = torch.where(before[:, None], to_side, to_back)
     return index, -torch.where((elevation > overhead)[:, None], 0, weights)
 

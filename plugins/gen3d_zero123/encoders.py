@@ -41,11 +41,11 @@ class PatchEncoder(ModelMixin, ConfigMixin):
 
     def forward(self, pictures: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch tokens length"]:
         """Tokens of pictures in [-1, 1], row by row."""
-        tokens = self.patches(pictures).flatten(2).mT + self.position
+        tokens = self.patches(pictures.to(self.position.dtype)).flatten(2).mT + self.position
         for block in self.blocks:
             tokens = block(tokens)
         result: Tensor = self.norm(tokens)
-        return result
+        return result.float()
 
 
 class ClipEncoder(nn.Module):

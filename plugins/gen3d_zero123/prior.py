@@ -1,6 +1,6 @@
 """The prior `zero123`: a frozen network that knows how an object looks from elsewhere, given one picture of it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, NamedTuple
 
 import torch
@@ -10,10 +10,16 @@ from torch import Tensor
 from gen3d.cameras import Cameras, concatenate
 from gen3d.diffusion import NoiseSchedule
 from gen3d.errors import BadInput, Unsupported
+from gen3d.graphs import Graphs
 from gen3d.guidance import Adapter, Branches, Condition, Latents, Prior
-from gen3d.lora import ADAPTER_BRANCHES, LoraAdapter, applied
+from gen3d.lora import ADAPTER_BRANCHES, LoraAdapter, applied, trained
+from gen3d.memory import Memory, Saving, Scene
 from gen3d.part import Stage, frozen
-from gen3d.weights.codecs import signed, to_latents, to_pictures
+from gen3d.weights import memory
+from gen3d.weights.codecs import signed
+from gen3d.weights.family import Family
+from gen3d.weights.replayed import ReplayedCodec
+from gen3d_zero123.family import FAMILY
 from gen3d_zero123.loader import load
 from gen3d_zero123.networks import Networks, Null
 from gen3d_zero123.places import find
@@ -33,18 +39,34 @@ class Zero123(Prior):
             (stable-zero123), radius_and_polar (mini).
         unconditional: the tokens of that branch: zeros after the projection, as published, or the null that the
             published training drops to.
+        graphs: whether the networks' calls are replayed as CUDA graphs where there is CUDA: fast, and costs memory.
+        recompute: whether what the encoder's gradient needs is computed a second time, rather than kept.
     """
 
     branches = frozenset({"conditional", "unconditional"}) | ADAPTER_BRANCHES
 
+    family: ClassVar[Family] = FAMILY
+    """What `gen3d weights` knows of its weights."""
+
     trainee: ClassVar[type[Trainee]] = Trainee
     """What `gen3d train` trains."""
 
+    savings: ClassVar[tuple[Saving, ...]] = memory.SAVINGS
+
+    sizes: ClassVar[Mapping[str, memory.Networks]] = {"mini": memory.Networks(0.05, 64, 16, codec=False)}
+    """Of weights; all others are as large as the published ones, which have CLIP's picture tower too."""
+
     def __init__(
-        self, weights: str = "zero123-xl", pose: PoseDialect | None = None, unconditional: Null = "zeros"
+        self,
+        weights: str = "zero123-xl",
+        pose: PoseDialect | None = None,
+        unconditional: Null = "zeros",
+        graphs: bool = True,
+        recompute: bool = False,
     ) -> None:
         super().__init__()
         self.weights, self.pose, self.null = weights, pose, unconditional
+        self.graphs, self.recompute = graphs, recompute
         self.schedule = NoiseSchedule.scaled_linear()
         self._networks: list[Networks] = []  # in a list, so that no checkpoint ever holds them
         self._seen: list[_Seen] = []
@@ -59,7 +81,8 @@ class Zero123(Prior):
     def bind(self, stage: Stage) -> None:
         """Load the weights, once a run, and look at the input picture."""
         key = ("zero123", self.weights, self.pose, str(stage.device))
-        self.use(stage.share(key, lambda: _load(self.weights, self.pose, stage.device)))
+        networks = stage.share(key, lambda: _load(self.weights, self.pose, stage.device))
+        self.use(networks, Graphs.of(stage, wanted=self.graphs))
         self._seen = []
         if stage.reference is not None:
             image = stage.inputs.picture.resized(self.networks.picture_size).image
@@ -69,9 +92,11 @@ class Zero123(Prior):
         """Load the weights without a run: for pictures given as `sources`."""
         self.use(_load(self.weights, self.pose, torch.device(device)))
 
-    def use(self, networks: Networks) -> None:
+    def use(self, networks: Networks, graphs: Graphs | None = None) -> None:
         """Predict with these networks."""
         self._networks = [networks]
+        self._graphs = Graphs(wanted=self.graphs) if graphs is None else graphs
+        self._codec = ReplayedCodec(networks.codec, networks.picture_size, self._graphs, recompute=self.recompute)
         self.schedule = networks.settings.diffusion.schedule().to(networks.projection.weight.device)
 
     @torch.no_grad()
@@ -110,11 +135,11 @@ class Zero123(Prior):
 
     def encode(self, images: Float[Tensor, "batch rows columns 3"]) -> Latents:
         """Scaled latents of pictures of any size; a learned autoencoder's posterior mode."""
-        return to_latents(self.networks.codec, images, self.networks.picture_size)
+        return self._codec.encode(images)
 
     def decode(self, latents: Latents) -> Float[Tensor, "batch rows columns 3"]:
         """Pictures of scaled latents."""
-        return to_pictures(self.networks.codec, latents)
+        return self._codec.decode(latents)
 
     def predict(
         self,
@@ -133,10 +158,21 @@ class Zero123(Prior):
         rows = [self._branch(name, condition) for name in names]
         latent, context, pose = (torch.cat(parts) for parts in zip(*rows, strict=True))
         many, times = noisy.repeat(len(names), 1, 1, 1), t.repeat(len(names))
-        with applied(adapter, names, condition):
-            output = self.networks(many, times, latent, context, pose).float()
+
+        def call(camera: Tensor, *rows: Tensor) -> Tensor:
+            with applied(adapter, names, Condition({"camera": camera})):
+                return self.networks(*rows).float()
+
+        given = (condition.tensors["camera"], many, times, latent, context, pose)
+        output = self._graphs((adapter, *names), call, given, trained(adapter))
         epsilon = self.schedule.to_epsilon(output, many, times, self.networks.settings.diffusion.prediction)
         return dict(zip(names, epsilon.chunk(len(names)), strict=True))
+
+    def memory(self, scene: Scene, rows: int, *, learns: bool) -> Memory:
+        """What it takes of a GPU, with so many rows a view in a call, and with an adapter that is trained or none."""
+        networks = self.sizes.get(self.weights, memory.Networks(2.33, 256, 32))
+        options = {"graphs": self.graphs, "recompute": self.recompute}
+        return memory.memory(networks, self.weights, scene, rows, learns=learns, **options)
 
     def adapter(self, rank: int, rng: torch.Generator) -> Adapter:
         """Low-rank changes to the UNet's attention; its branches are conditional, and told each view's camera."""
@@ -166,5 +202,7 @@ def _load(weights: str, pose: PoseDialect | None, device: torch.device) -> Netwo
     if device.type == "cuda":
         for network in (networks.unet, networks.encoder, networks.codec):
             network.to(torch.bfloat16)
+        for network in networks.codec.children():
+            network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     networks.unet.to(memory_format=torch.channels_last)
     return networks
