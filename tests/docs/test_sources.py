@@ -29,7 +29,7 @@ def calls(tree: ast.AST) -> Iterator[ast.Call]:
     return (node for node in ast.walk(tree) if isinstance(node, ast.Call))
 
 
-AXIS = re.compile(r"\*?[a-z][a-z_]{2,}|[xyz]|\d+|\.\.\.")
+AXIS = re.compile(r"\*?[a-z][a-z_]{2,}|[xyz]|\d+|\.\.\.|_")  # _ is any size, for aliases that several arrays share
 
 
 def axes(tree: ast.AST) -> Iterator[str]:

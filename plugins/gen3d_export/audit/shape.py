@@ -9,7 +9,7 @@ from scipy.sparse import coo_array, csgraph
 from gen3d_export.audit.report import Finding, judge
 from gen3d_export.audit.scene import Piece, Scene
 
-SLIVER = 1e-6
+SLIVER = 1e-7
 """Height over the object's size under which a triangle is none: about what float32 coordinates resolve."""
 
 MOST_CORNERS = 255
