@@ -1,5 +1,7 @@
 """From a dense mesh and its paint to a finished asset: the pipeline."""
 
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,13 +13,16 @@ from gen3d_export.decimate import decimate
 from gen3d_export.frame import Frame, Pivot, to_gltf
 from gen3d_export.hulls import convex_hulls
 from gen3d_export.paint import Paint
-from gen3d_export.unwrap import unwrap
+from gen3d_export.unwrap import TIMEOUT, Unwrapped, unwrap
 
 SHARES = (1.0, 0.5, 0.25, 0.1, 0.05)
 """Triangles of the levels of detail, as shares of the finest one's."""
 
 SMALLEST = 16
 """Texels along a side of the coarsest level's texture."""
+
+LEAST = 5.0
+"""Seconds that each level has for good charts, when finer ones have used up the time of all."""
 
 
 @dataclass(frozen=True)
@@ -60,18 +65,29 @@ def assemble(name: str, whole: trimesh.Trimesh, paint: Paint, plan: Plan, unit: 
     finest = decimate(whole, plan.triangles)
     frame = Frame.around(np.asarray(finest.vertices), plan.pivot, plan.height, unit)
     coarser = (decimate(whole, int(share * len(finest.faces))) for share in SHARES[1 : plan.lods + 1])
-    levels = tuple(
-        _body(mesh, paint, whole, frame, plan, halvings=level) for level, mesh in enumerate([finest, *coarser])
-    )
+    charted = _charted([finest, *coarser], plan)
+    levels = tuple(_body(mesh, paint, whole, frame, plan, level) for level, mesh in enumerate(charted))
     hulls = convex_hulls(finest, plan.collision)
     return Asset(name, levels, tuple(Hull(frame.places(hull.vertices), np.asarray(hull.faces)) for hull in hulls))
 
 
-def _body(mesh: trimesh.Trimesh, paint: Paint, whole: trimesh.Trimesh, frame: Frame, plan: Plan, halvings: int) -> Body:
-    """One level: charts, pictures, and the frame of the files."""
-    size = max(plan.texture >> halvings, SMALLEST)
-    charted = unwrap(mesh, size, max(plan.padding >> halvings, 2))
-    baked = bake(paint, charted, whole, size, normal_map=plan.normal_map, occlusion=plan.occlusion)
+def _charted(meshes: Sequence[trimesh.Trimesh], plan: Plan) -> Iterator[Unwrapped]:
+    """Charts of each level; all together have the time of one, so that no mesh takes minutes."""
+    left = TIMEOUT
+    for level, mesh in enumerate(meshes):
+        began = time.monotonic()
+        charted = unwrap(mesh, _texture(plan, level), max(plan.padding >> level, 2), max(left, LEAST))
+        left -= time.monotonic() - began
+        yield charted
+
+
+def _texture(plan: Plan, level: int) -> int:
+    return max(plan.texture >> level, SMALLEST)
+
+
+def _body(charted: Unwrapped, paint: Paint, whole: trimesh.Trimesh, frame: Frame, plan: Plan, level: int) -> Body:
+    """One level: pictures, and the frame of the files."""
+    baked = bake(paint, charted, whole, _texture(plan, level), normal_map=plan.normal_map, occlusion=plan.occlusion)
     split, tangents = baked.mesh, baked.tangents
     if tangents is not None:
         tangents = np.concatenate([to_gltf(tangents[:, :3]), tangents[:, 3:]], axis=1)
