@@ -2,6 +2,7 @@
 
 python -m benchmarks.gpu                      on CUDA, at the published sizes, with random weights
 python -m benchmarks.gpu --device cpu         every row, at a size that only shows that it works
+python -m benchmarks.gpu --device cpu --full --only "VSD, latents 32" --repeats 1      a row as it is, minutes and 10 GB
 """
 
 import subprocess
@@ -40,17 +41,18 @@ def about(device: torch.device, rate: float) -> dict[str, str]:
 @click.command()
 @click.option("--device", default="cuda", show_default=True)
 @click.option("--output", type=click.Path(path_type=Path), default=Path("runs/gpu"), show_default=True)
+@click.option("--full", is_flag=True, help="The published sizes on a CPU too.")
 @click.option("--repeats", type=int, help="Steps of which the median is taken; default: 30, and 3 on a CPU.")
 @click.option("--only", multiple=True, help="Parts of the names of rows, such as VSD; default: all.")
 @click.option("--tests/--no-tests", "tested", default=True, show_default=True, help="Run the tests marked gpu first.")
-def main(device: str, output: Path, repeats: int | None, only: tuple[str, ...], *, tested: bool) -> None:
+def main(device: str, output: Path, repeats: int | None, only: tuple[str, ...], *, full: bool, tested: bool) -> None:
     """Measure every row and print the table."""
     place = torch.device(device)
     if place.type == "cuda" and not torch.cuda.is_available():
         raise click.ClickException("there is no CUDA here; every row is tried by: make gpu DEVICE=cpu")
     code = tests() if tested and place.type == "cuda" else 0
-    full, rate = place.type == "cuda", matrix_rate(place)
-    repeats, began = repeats or (30 if full else 3), time.monotonic()
+    full, rate = full or place.type == "cuda", matrix_rate(place)
+    repeats, began = repeats or (30 if place.type == "cuda" else 3), time.monotonic()
     rows: list[Row] = []
     for kind, latent in STEPS:
         name = f"{kind.upper()}, latents {latent}x{latent}"

@@ -1,6 +1,7 @@
 """What a row of the table holds, and how it is measured."""
 
 import gc
+import resource
 import statistics
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -61,7 +62,8 @@ def step_row(kind: Kind, latent: int, narrow: int, device: torch.device, repeats
     flops = _flops(made)
     again = statistics.median(times_ms(made.step, device, repeats, 1))
     del made
-    theirs, row.published_memory, made = _timed(kind, latent, narrow, device, repeats, ours=False)
+    theirs, memory, made = _timed(kind, latent, narrow, device, repeats, ours=False)
+    row.published_memory = memory if device.type == "cuda" else None  # else it contains what ours took
     del made
     row.steps, row.published, row.noise = 1000 / ours, 1000 / theirs, abs(again - ours) / ours
     row.of_matrix_rate = flops / (ours / 1000) / matrix_rate
@@ -77,7 +79,7 @@ def matrix_rate(device: torch.device, repeats: int = 10) -> float:
 
 def _timed(
     kind: Kind, latent: int, narrow: int, device: torch.device, repeats: int, *, ours: bool
-) -> tuple[float, float | None, Bench]:
+) -> tuple[float, float, Bench]:
     """Milliseconds a step, GiB at the peak, and what was measured."""
     empty(device)
     made = bench(kind, latent, narrow, device, ours=ours)
@@ -104,9 +106,11 @@ def _flops(made: Bench) -> float:
     return float(counter.get_total_flops())
 
 
-def peak(device: torch.device) -> float | None:
-    """GiB taken of the device at most since `empty`, what graphs keep included; None where nobody counts."""
-    return torch.cuda.max_memory_reserved(device) / GIBIBYTE if device.type == "cuda" else None
+def peak(device: torch.device) -> float:
+    """GiB taken of the device at most since `empty`, what graphs keep included; on a CPU of the process, ever."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_reserved(device) / GIBIBYTE
+    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / GIBIBYTE
 
 
 def empty(device: torch.device) -> None:
