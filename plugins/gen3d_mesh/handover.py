@@ -63,11 +63,13 @@ def signed_distances(field: RadianceField, nodes: Float[Tensor, "x y z 3"], thre
 
     A density has no scale of its own: what it is divided by, the slope of d / (d + threshold), makes a distance of it
     to first order (Taubin 1991, section 3.1). The published codes clamp density - threshold, in which a steep field
-    turns into steps. Loose crumbs are left out, and cavities filled: nobody sees them, and nothing would change them.
+    turns into steps. It is blurred by half of the field's own detail, as for export: the noise of its cells would tear
+    what is faint. Loose crumbs are left out, and cavities filled: nobody sees them, and nothing would change them.
     """
     points = nodes.view(-1, 3)
     density = torch.cat([field.density(part).float() for part in points.split(CHUNK)]).view(nodes.shape[:3])
-    level = 0.5 - density / (density + threshold)
+    cell = (nodes[1:, 0, 0] - nodes[:-1, 0, 0]).norm(dim=-1).mean().item()
+    level = _blurred(0.5 - density / (density + threshold), 0.5 * field.voxel_size / cell)
     slope = torch.stack(torch.gradient(level)).norm(dim=0).clamp_min(FLATTEST)
     distances = (level / slope).clamp(-FAR, FAR)
     inside = (distances < 0).cpu().numpy()
@@ -76,6 +78,12 @@ def signed_distances(field: RadianceField, nodes: Float[Tensor, "x y z 3"], thre
         torch.from_numpy(values).to(distances.device) for values in (solid != inside, FAR * (1.0 - 2.0 * solid))
     )
     return torch.where(changed, sign.to(distances.dtype), distances)
+
+
+def _blurred(values: Float[Tensor, "x y z"], cells: float) -> Float[Tensor, "x y z"]:
+    """By a Gaussian of so many cells."""
+    blurred = ndimage.gaussian_filter(values.cpu().numpy(), cells, mode="nearest", truncate=3)
+    return torch.from_numpy(blurred).to(values)
 
 
 @torch.no_grad()
