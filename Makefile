@@ -16,7 +16,15 @@ test: $(READY)
 importers: $(IMPORTERS)
 
 importers-test: $(READY) $(IMPORTERS)
-	$(BIN)/python -m pytest -n 2 -m importers tests/importers
+	$(BIN)/python -m pytest -n 2 -m importers
+
+# What the suite does a few hundred times: 20,000 bad recipes and overrides, 2,000 bad files, 200 commands.
+fuzz: $(READY)
+	GEN3D_FUZZ=1 $(BIN)/python -m pytest -n 2 --timeout 0 tests/fuzz
+
+# Runs that are killed at 50 random moments.
+kill: $(READY)
+	$(BIN)/python -m pytest -m slow -k killed tests/gen3d/test_resume.py
 
 slow: $(READY)
 	$(BIN)/python -m pytest -m slow
@@ -35,6 +43,7 @@ benchmark: $(READY)
 	$(BIN)/python benchmarks/volume.py
 	$(BIN)/python benchmarks/hash_grid.py
 	$(BIN)/python benchmarks/raster.py
+	$(BIN)/python benchmarks/overhead.py
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -49,4 +58,4 @@ $(IMPORTERS): tests/importers/package-lock.json tests/importers/requirements.txt
 	$(BLENDER)/bin/pip install --quiet --requirement tests/importers/requirements.txt || rm -r $(BLENDER)
 	touch $@
 
-.PHONY: demo test importers importers-test slow lint gpu benchmark
+.PHONY: demo test importers importers-test fuzz kill slow lint gpu benchmark

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import math
 import types
 from dataclasses import dataclass
 from pathlib import Path
@@ -150,6 +151,7 @@ def convert(annotation: Any, value: Any, config: Config, path: Key, registry: Re
         inner = next((get_args(option)[1] for option in options if get_origin(option) is dict), None)
         if inner is not None and isinstance(value, dict):
             return {key: convert(inner, item, config, (*path, key), registry) for key, item in value.items()}
+        _check_finite(value)
         # JSON mode: strict about numbers and strings, yet a list may become a tuple, an integer a float.
         return TypeAdapter(annotation).validate_json(json.dumps(value), strict=True)
     except ValidationError as error:
@@ -159,6 +161,15 @@ def convert(annotation: Any, value: Any, config: Config, path: Key, registry: Re
         raise config.error(path, f"a recipe cannot give a {type_name(annotation)}", "leave the key out") from error
     except ValueError as error:
         raise config.error(path, str(error)) from error
+
+
+def _check_finite(value: Any) -> None:
+    if isinstance(value, dict | list):
+        for item in value.values() if isinstance(value, dict) else value:
+            _check_finite(item)
+    elif isinstance(value, float) and not math.isfinite(value):
+        msg = f"{value} does not fit: it is not finite"
+        raise ValueError(msg)
 
 
 def component_kind(annotation: Any) -> str | None:

@@ -8,7 +8,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor
 
@@ -59,18 +59,27 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
 def load_checkpoint(path: Path) -> dict[str, Any]:
     """Load what `save_checkpoint` wrote, on the CPU. Raises BadInput where the file is missing or damaged."""
     try:
-        with safe_open(path, framework="pt") as file:
-            header = json.loads((file.metadata() or {})["gen3d"])
-            if header["version"] not in {1, VERSION}:
-                raise BadInput(f"checkpoint version {header['version']} is not known", place=str(path))
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no dict)
-        if header["version"] == VERSION and header["sha256"] != _checksum(header["state"], tensors):
-            raise BadInput("is damaged: its checksum is another one", place=str(path))
-        return _join(header["state"], tensors)
+        return _read(path)
     except FileNotFoundError as error:
         raise BadInput("does not exist", place=str(path), remedy="give the directory of a run") from error
-    except (SafetensorError, LookupError, TypeError, ValueError, OSError) as error:
+    except BadInput:
+        raise
+    except Exception as error:  # readers raise whatever they stumble over in damaged bytes
         raise BadInput(f"is damaged or no checkpoint: {error}", place=str(path)) from error
+
+
+def _read(path: Path) -> dict[str, Any]:
+    with safe_open(path, framework="pt") as file:
+        header = json.loads((file.metadata() or {})["gen3d"])
+        if header["version"] not in {1, VERSION}:
+            raise BadInput(f"checkpoint version {header['version']} is not known", place=str(path))
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no dict)
+    if header["version"] == VERSION and header["sha256"] != _checksum(header["state"], tensors):
+        raise BadInput("is damaged: its checksum is another one", place=str(path))
+    state = _join(header["state"], tensors)
+    if not isinstance(state, dict):
+        raise BadInput("is no checkpoint: it holds no map", place=str(path))
+    return state
 
 
 def _checksum(rest: Any, tensors: dict[str, Tensor]) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.scalarbool import ScalarBoolean
 
 from gen3d.errors import BadInput
@@ -24,6 +24,11 @@ _REFERENCE = re.compile(r"\$\{([^${}]*)\}")
 _STEP = re.compile(r"\d+|\d+(\.\d+)?%|ramp")
 _DEEPEST = 40
 _TOO_DEEP = f"nested deeper than {_DEEPEST} levels"
+_LONGEST = 100_000  # characters; the parser takes seconds for as many
+_MOST = 20_000  # values, and references that are followed: a few aliases or references to others can name any number
+_CHAIN = 10  # references that lead to references
+_SHOWN = 200  # characters of an override that is none
+_BITS = 1000  # of a whole number: Python refuses to print much longer ones
 
 
 @dataclass
@@ -95,6 +100,8 @@ def is_schedule(value: Any) -> bool:
 def load_yaml(path: Path) -> Config:
     """Read a YAML 1.2 file whose top level is a map. Raises BadInput with the line of a syntax error."""
     try:
+        if path.stat().st_size > 4 * _LONGEST:
+            raise BadInput(f"is longer than {_LONGEST} characters", place=str(path), remedy="see `gen3d recipes`")
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise BadInput(f"cannot be read: {error.strerror}", place=str(path)) from error
@@ -109,6 +116,9 @@ def load_yaml(path: Path) -> Config:
 def parse_yaml(text: str, source: str) -> tuple[Any, dict[Key, int]]:
     """Parse YAML 1.2 to plain values and the line of each key. Raises BadInput with the line of a syntax error."""
     try:
+        if len(text) > _LONGEST:
+            msg = f"longer than {_LONGEST} characters"
+            raise ValueError(msg)  # noqa: TRY301 (one message for all of these)
         if max(accumulate((char in "[{") - (char in "]}") for char in text), default=0) > _DEEPEST:
             raise ValueError(_TOO_DEEP)  # noqa: TRY301 (the parser would take minutes)
         node = YAML(typ="rt", pure=True).load(text)
@@ -117,19 +127,34 @@ def parse_yaml(text: str, source: str) -> tuple[Any, dict[Key, int]]:
         line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
         cause = f"YAML syntax: {error.problem or error.context or 'not understood'}"
         raise BadInput(cause, place=f"{source}{line}", remedy="check indentation, colons and brackets there") from error
-    except (YAMLError, ValueError, RecursionError, AttributeError, TypeError, KeyError, IndexError) as error:
-        first = (str(error).splitlines() or [type(error).__name__])[0]
+    except Exception as error:  # the parser raises whatever it stumbles over
+        reason = _TOO_DEEP if isinstance(error, RecursionError) else str(error)
+        first = (reason.splitlines() or [type(error).__name__])[0]
         raise BadInput(f"YAML syntax: {first}", place=source, remedy="a recipe is a YAML text file") from error
 
 
-def plain(node: Any, depth: int = 0) -> Any:
-    """Parsed YAML without the parser's own types; keys become strings. Raises ValueError where it nests too deep."""
-    if depth > _DEEPEST:
+def plain(node: Any, path: Key = (), left: Iterator[int] | None = None) -> Any:
+    """Parsed YAML without the parser's own types; keys become strings.
+
+    Raises ValueError where it nests too deep, aliases make it too large, or a key or a number cannot be told.
+    """
+    left = iter(range(_MOST)) if left is None else left
+    if len(path) > _DEEPEST:
         raise ValueError(_TOO_DEEP)
+    if next(left, None) is None:
+        msg = f"{'.'.join(path[:3])}: more than {_MOST} values, counting each alias as what it stands for"
+        raise ValueError(msg)
     if isinstance(node, dict):
-        return {str(key): plain(value, depth + 1) for key, value in node.items()}
+        if len({*map(str, node)}) < len(node):
+            keys = [str(key) for key in node]
+            msg = f"{next(key for key in keys if keys.count(key) > 1)!r} is there twice, as text and as a number"
+            raise ValueError(msg)
+        return {str(key): plain(value, (*path, str(key)), left) for key, value in node.items()}
     if isinstance(node, list):
-        return [plain(value, depth + 1) for value in node]
+        return [plain(value, (*path, str(index)), left) for index, value in enumerate(node)]
+    if isinstance(node, int) and node.bit_length() > _BITS:
+        msg = f"{'.'.join(path) or 'it'}: a number of {node.bit_length() * 3 // 10} digits"
+        raise ValueError(msg)
     for kind in (ScalarBoolean, int, float, str):  # ruamel's scalars are subclasses that remember their spelling
         if isinstance(node, kind):
             return bool(node) if isinstance(node, bool | ScalarBoolean) else kind(node)
@@ -152,8 +177,9 @@ def parse_override(text: str) -> tuple[Key, Any]:
     """Split "a.b=value" of the command line; the value is YAML."""
     name, equals, value = text.partition("=")
     path = tuple(name.strip().split("."))
-    if not equals or not all(path):
-        raise BadInput(f"{text!r} is no override", place="command line", remedy="write key=value, such as seed=1")
+    if not equals or not all(path) or len(path) > _DEEPEST:
+        shown = text if len(text) < _SHOWN else f"{text[:_SHOWN]}..."
+        raise BadInput(f"{shown!r} is no override", place="command line", remedy="write key=value, such as seed=1")
     return path, parse_yaml(value, f"command line: {name}")[0]
 
 
@@ -185,28 +211,45 @@ def overlap(one: Key, other: Key) -> bool:
 
 
 def resolve_references(config: Config) -> Config:
-    """Replace each ${a.b} by the value at that path. Raises BadInput for unknown paths and cycles."""
+    """Replace each ${a.b} by the value at that path. Raises BadInput for unknown paths, cycles, and what never ends."""
+    return Config(_References(config).resolve(config.values, (), ()), config.places)
 
-    def resolve(value: Any, place: Key, active: tuple[Key, ...]) -> Any:
+
+@dataclass
+class _References:
+    config: Config
+    left: int = _MOST
+
+    def resolve(self, value: Any, place: Key, active: tuple[Key, ...]) -> Any:
+        self.left -= 1
+        if self.left < 0:
+            cause = f"more than {_MOST} values, counting each reference as what it stands for"
+            raise self.config.error(place, cause, "refer to less, or write it out")
         if isinstance(value, dict):
-            return {key: resolve(item, (*place, key), active) for key, item in value.items()}
+            return {key: self.resolve(item, (*place, key), active) for key, item in value.items()}
         if isinstance(value, list):
-            return [resolve(item, place, active) for item in value]
+            return [self.resolve(item, place, active) for item in value]
         if not isinstance(value, str) or not (found := list(_REFERENCE.finditer(value))):
             return value
-        parts = [follow(tuple(match[1].split(".")), place, active) for match in found]
-        if found[0].group() == value:
-            return parts[0]
-        texts = iter(parts)
-        return _REFERENCE.sub(lambda _: str(next(texts)), value)
+        parts = [self._follow(tuple(match[1].split(".")), place, active) for match in found]
+        return parts[0] if found[0].group() == value else self._inserted(value, parts, place)
 
-    def follow(path: Key, place: Key, active: tuple[Key, ...]) -> Any:
+    def _inserted(self, text: str, parts: list[Any], place: Key) -> str:
+        texts = [str(part) for part in parts]
+        if sum(map(len, texts)) > _LONGEST:
+            cause = f"longer than {_LONGEST} characters, once its references are followed"
+            raise self.config.error(place, cause, "refer to less")
+        each = iter(texts)
+        return _REFERENCE.sub(lambda _: next(each), text)
+
+    def _follow(self, path: Key, place: Key, active: tuple[Key, ...]) -> Any:
         if path in active or place[: len(path)] == path:
             chain = " -> ".join(".".join(p) for p in (*active, path))
-            raise config.error(place, f"a cycle of references: {chain}", "write one of them out")
-        return resolve(_lookup(config, path, place), place, (*active, path))
-
-    return Config(resolve(config.values, (), ()), config.places)
+            raise self.config.error(place, f"a cycle of references: {chain}", "write one of them out")
+        if len(active) > _CHAIN or len(place) > _DEEPEST:
+            cause = f"{_TOO_DEEP}, or {_CHAIN} references to references"
+            raise self.config.error(place, cause, "write some of them out")
+        return self.resolve(_lookup(self.config, path, place), place, (*active, path))
 
 
 def _lookup(config: Config, path: Key, place: Key) -> Any:

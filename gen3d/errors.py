@@ -36,7 +36,8 @@ class OutOfMemory(Gen3dError):
     def of(cls, error: BaseException) -> "OutOfMemory | None":
         """This, where `error` is how Python or torch says it; None for every other error."""
         text = str(error)
-        if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or "can't allocate" in text:
+        too_much = "can't allocate" in text or "Storage size calculation overflowed" in text
+        if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or too_much:
             cause = text.rpartition("DefaultCPUAllocator: ")[2].partition(". ")[0] or "out of memory"
             return cls(cause, remedy="lower the resolution, cameras.size or cameras.views")
         return None

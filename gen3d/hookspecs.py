@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 import pluggy
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     import torch
 
     from gen3d.cameras import Cameras
+    from gen3d.events import Listener
     from gen3d.guidance import Signal
     from gen3d.part import Step
     from gen3d.registry import Registrar
@@ -37,13 +38,29 @@ def describe_backends(device: torch.device) -> Mapping[str, str]:
 
 
 @hookspec
+def event_logs() -> Mapping[str, Callable[[Run], Listener]]:
+    """Fires before a run starts: what can be told its events, by the names that `gen3d run --log` takes."""
+    raise NotImplementedError
+
+
+@hookspec
+def watch(run: Run, port: int) -> bool:
+    """Fires before a run starts that is to be shown at a port of 127.0.0.1: whether it will be. Raises Unavailable."""
+    raise NotImplementedError
+
+
+@hookspec
 def run_started(run: Run) -> None:
     """Fires once a run, when its directory exists and before the first stage is bound."""
 
 
 @hookspec
 def step_finished(run: Run, step: Step, views: Mapping[Cameras, Views], signals: Mapping[str, Signal]) -> None:
-    """Fires after every optimizer step; `run.terms` holds the weighted terms as numbers."""
+    """Fires after every optimizer step; `run.terms` holds the weighted terms as numbers.
+
+    The run goes on when all have returned: here one may wait, draw the object, and call `run.save(step)`, `run.stop()`
+    and `run.export()`.
+    """
 
 
 @hookspec

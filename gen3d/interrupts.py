@@ -12,18 +12,22 @@ from types import FrameType
 _ANSWER = b"\nstopping after this step; once more stops at once\n"
 
 
+class Stopped(KeyboardInterrupt):
+    """Ctrl-C, once: the step is finished and saved, and there is time to export what there is."""
+
+
 @contextmanager
-def interrupts() -> Iterator[Callable[[], bool]]:
-    """Whether somebody has asked to stop, while this lasts; what would raise KeyboardInterrupt does so the second time.
+def interrupts() -> Iterator[Callable[[], int]]:
+    """The signal by which somebody has asked to stop, else 0, while this lasts; the second raises KeyboardInterrupt.
 
     Signals that are ignored, or that somebody else handles, stay as they are; so does everything in other threads than
     the main one, where no signal arrives.
     """
-    asked = False
+    asked = 0
 
-    def ask(_number: int, _frame: FrameType | None) -> None:
+    def ask(number: int, _frame: FrameType | None) -> None:
         nonlocal asked
-        asked = True
+        asked = number
         handle(signal.default_int_handler)
         os.write(2, _ANSWER)  # print could be what was interrupted
 

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from gen3d.views import Views
 
 
+MOST = 256
+"""Particles; each keeps an object and its optimizer's state in memory."""
+
+
 class Particles(Representation):
     """Objects of one kind, of which each step draws and changes one, at random.
 
@@ -135,9 +139,9 @@ def build_object(config: Config, registry: Registry) -> tuple[Representation, Re
     """A stage's representation and renderer; of each as many as its `particles` say."""
     spec = config.values.get("representation")
     count = spec.get("particles", 1) if isinstance(spec, dict) else 1
-    if type(count) is not int or count < 1:
+    if type(count) is not int or not 1 <= count <= MOST:
         place = ("representation", "particles")
-        raise config.error(place, f"{count!r} particles cannot be", "give a whole number from 1")
+        raise config.error(place, f"{count!r} particles cannot be", f"give a whole number from 1 to {MOST}")
     objects, renderers = [], []
     for _ in range(count):
         objects.append(build_component("representation", config, ("representation",), registry))

@@ -80,15 +80,21 @@ class Plugins:
 
     def notify(self, hook: str, warn: Callable[[str], None], /, **arguments: object) -> None:
         """Call an observer hook of every plugin; one that fails is reported once and muted."""
+        self.ask(hook, warn, **arguments)
+
+    def ask(self, hook: str, warn: Callable[[str], None], /, **arguments: object) -> list[Any]:
+        """The answers of every plugin to a hook; one that fails is reported once and muted."""
+        answers = []
         for implementation in getattr(self.manager.hook, hook).get_hookimpls():
             name = implementation.plugin_name
             if name in self.muted:
                 continue
             try:
-                implementation.function(*(arguments[key] for key in implementation.argnames))
+                answers.append(implementation.function(*(arguments[key] for key in implementation.argnames)))
             except Exception as error:  # noqa: BLE001 (observers never end a run)
                 self.muted.add(name)
                 warn(f"plugin {name!r} failed in {hook} and is muted: {type(error).__name__}: {error}")
+        return answers
 
 
 def load_plugins() -> Plugins:

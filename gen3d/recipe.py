@@ -30,6 +30,8 @@ TYPES = {
 INPUTS = "inputs"
 """What a stage starts `from` that takes over the object of `inputs.run`."""
 AT_LEAST_1 = ("steps", "checkpoint_every")
+MOST = 10**8 - 1
+"""Of these: as many steps as the name of a checkpoint can count."""
 
 
 @dataclass(frozen=True)
@@ -53,9 +55,9 @@ class Recipe:
         """Read and merge. Raises BadInput naming file, line and key."""
         path = find(name)
         base = load_yaml(path)
-        if base.values.get("gen3d", FORMAT) != FORMAT:
-            raise base.error(("gen3d",), f"format {base.values['gen3d']!r} is not known", f"this is format {FORMAT}")
+        _check_format(base)
         overlaid = _overlaid(base, list(overrides), profile)
+        _check_format(overlaid)
         config = resolve_references(overlaid)
         _check(config, (), TOP_KEYS)
         stages = _stages(config)
@@ -111,6 +113,11 @@ def _folders() -> list[Path]:
     return [folder for folder in places if folder.is_dir()]
 
 
+def _check_format(config: Config) -> None:
+    if (found := config.values.get("gen3d", FORMAT)) != FORMAT:
+        raise config.error(("gen3d",), f"format {found!r} is not known", f"this is format {FORMAT}")
+
+
 def _overlaid(base: Config, overrides: list[str], profile: str | None) -> Config:
     profiles = base.values.get("profiles") or {}
     if not isinstance(profiles, dict):
@@ -141,8 +148,8 @@ def _check(config: Config, path: Key, known: Iterable[str]) -> None:
         if wanted and value is not None and (not isinstance(value, wanted) or isinstance(value, bool)):
             names = {int: "a whole number", str: "text", dict: "a map"}
             raise config.error((*path, key), f"{value!r} does not fit", f"it is {names[wanted]}")
-        if key in AT_LEAST_1 and value is not None and value < 1:
-            raise config.error((*path, key), f"{value} does not fit", "it is 1 or more")
+        if key in AT_LEAST_1 and value is not None and not 1 <= value <= MOST:
+            raise config.error((*path, key), f"{value} does not fit", f"it is from 1 to {MOST}")
 
 
 def _stages(config: Config) -> dict[str, Config]:

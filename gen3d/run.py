@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +15,10 @@ from gen3d.build import build, build_component
 from gen3d.credits import credits_of
 from gen3d.deterministic import repeatable
 from gen3d.errors import BadInput, OutOfMemory, Unavailable
-from gen3d.health import numbers, watch
+from gen3d.events import listeners
+from gen3d.health import Watch, numbers, watch
 from gen3d.inputs import Inputs
-from gen3d.interrupts import interrupts
+from gen3d.interrupts import Stopped, interrupts
 from gen3d.part import Stage
 from gen3d.plugins import Plugins, installed
 from gen3d.recipe import INPUTS, Recipe
@@ -46,6 +48,8 @@ class Run:
         terms: the weighted terms of the latest step, by the names of the guidances.
         outputs: the exported files, the main one first.
         warnings: remarks for the person, in the order they came up.
+        logs: names of what is told the events of the run; none: what suits where it runs.
+        port: of this computer, where the run is shown while it goes on; None: nowhere.
     """
 
     files: RunDirectory
@@ -68,6 +72,9 @@ class Run:
         self.terms: dict[str, float] = {}
         self.outputs: list[Path] = []
         self.warnings: list[str] = []
+        self.logs: tuple[str, ...] = ()
+        self.port: int | None = None
+        self._stopping = 0
 
     @property
     def directory(self) -> Path:
@@ -76,6 +83,9 @@ class Run:
 
     def check(self) -> None:
         """What can be known to fail before weights load: pictures are read, and a run to go on from is looked for."""
+        self.listeners = listeners(self, self.logs)
+        if self.port is not None and not self.plugins.manager.hook.watch(run=self, port=self.port):
+            raise Unavailable("no plugin can show a run", place="--watch", remedy="see `gen3d plugins`")
         self.inputs.locate(self.recipe.path)
         self.inputs.read()
         config, users = self.recipe.config, [parts.name for parts in self.stages if parts.source == INPUTS]
@@ -96,12 +106,12 @@ class Run:
         """
         self.check()
         self.files = files or self.new_files()
+        self.files.begin(self.listeners)
         self.notify("run_started")
         error: BaseException | None = None
         try:
             with repeatable(self.device):
-                for parts in self.stages:
-                    self.run_stage(parts)
+                self.run_stages()
                 self.export()
         except BaseException as raised:
             error = self.told(raised)
@@ -111,7 +121,7 @@ class Run:
         finally:
             self.files.finish(error, self.outputs)
             self.notify("run_finished", error=error)
-            self.files.lock.release()
+            self.files.end()
 
     def new_files(self) -> RunDirectory:
         """A directory of its own, with what this run is made from."""
@@ -130,6 +140,18 @@ class Run:
         if known is not None and hasattr(self, "stage") and (remedy := advice(self)):
             return OutOfMemory(known.cause, place=f"stage {self.stage.name}", remedy=remedy)
         return known or error
+
+    def run_stages(self) -> None:
+        """One after the other; where Ctrl-C ends one, what there is of its object is exported."""
+        try:
+            for parts in self.stages:
+                self.run_stage(parts)
+        except Stopped:
+            try:
+                self.export()
+            except Exception as error:  # noqa: BLE001 (half an object need not be fit for it, and the run has ended)
+                self.warn(f"what there is cannot be exported: {error}")
+            raise
 
     def run_stage(self, parts: StageParts) -> None:
         """Bind, optimise, and keep the object for later stages; of a stage that was done before, only its object."""
@@ -166,10 +188,24 @@ class Run:
         return self.objects.get(source or "")
 
     def export(self) -> None:
-        """Write the last stage's object as the recipe's `export` says."""
+        """Write the object of the stage that was run last as the recipe's `export` says."""
         if self.exporter is not None:
             self.exporter.provenance = credits_of(self.recipe)
-            self.outputs = self.exporter.export(self.stages[-1].representation.result, self.directory / "asset")
+            self.outputs = self.exporter.export(self.stage.representation.result, self.directory / "asset")
+            self.files.log("exported", files=[str(path.relative_to(self.directory)) for path in self.outputs])
+
+    def save(self, step: Step) -> None:
+        """Write a checkpoint of what there is after `step`; for observers, while they are told of it."""
+        parts = next(parts for parts in self.stages if parts.name == step.stage)
+        self.files.checkpoint(parts, step, now=True)
+
+    def stop(self) -> None:
+        """End the run after the step under way, as Ctrl-C does."""
+        self._stopping = signal.SIGINT
+
+    def is_stopping(self) -> int:
+        """The signal, or what stands for it, by which the run was asked to end after the step under way; else 0."""
+        return self.asked_to_stop() or self._stopping
 
     def warn(self, message: str) -> None:
         """Keep a remark for the person, and for run.json."""
@@ -186,7 +222,7 @@ def optimise(run: Run, parts: StageParts, done: int = 0) -> None:
 
     x = g(theta, c) for random cameras c; each guidance turns views into a loss; the optimizer changes theta.
     """
-    stage = run.stage
+    stage, health = run.stage, Watch(run, parts)
     for index in range(done, parts.steps):
         step = stage.step(index)
         random = parts.cameras.sample(step)
@@ -206,15 +242,16 @@ def optimise(run: Run, parts: StageParts, done: int = 0) -> None:
         if finite and any(loss.requires_grad for loss in losses.values()):
             finite = parts.optimizer.step(torch.stack([*losses.values()]).sum(), step)
         watch(run, parts, step, finite=finite)
+        health.look(views.values(), step)
         if finite:
             for name in signals:
                 parts.guidance[name].after_step(step)
-        run.files.log("step", stage=stage.name, step=index, terms=run.terms)
+        run.files.log("step", stage=stage.name, step=index, steps=step.total, terms=run.terms)
         run.notify("step_finished", step=step, views=views, signals=signals)
-        stop = run.asked_to_stop()
-        run.files.checkpoint(parts, step, now=stop)
+        stop = run.is_stopping()
+        run.files.checkpoint(parts, step, now=bool(stop))
         if stop:
-            raise KeyboardInterrupt
+            raise Stopped if stop == signal.SIGINT else KeyboardInterrupt
 
 
 def render(parts: StageParts, step: Step, asked: dict[str, tuple[Cameras, ...]]) -> dict[Cameras, Views]:
@@ -232,7 +269,7 @@ def choose_device(name: str, place: str = "device") -> torch.device:
     """The device that a recipe's `device` names; `auto` is CUDA where there is one. Raises BadInput or Unavailable."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if not re.fullmatch(r"(cpu|cuda|mps|xpu)(:\d+)?", name):
+    if not re.fullmatch(r"(cpu|cuda|mps|xpu)(:\d{1,3})?", name):
         raise BadInput(f"{name!r} is no device", place=place, remedy="it is auto, cpu, cuda, cuda:1, mps or xpu")
     try:
         device = torch.device(name)
@@ -243,7 +280,14 @@ def choose_device(name: str, place: str = "device") -> torch.device:
     return device
 
 
-def run(recipe: str | Path, overrides: Iterable[str] = (), profile: str | None = None, vram: str | None = None) -> Run:
+def run(
+    recipe: str | Path,
+    overrides: Iterable[str] = (),
+    profile: str | None = None,
+    vram: str | None = None,
+    logs: tuple[str, ...] = (),
+    port: int | None = None,
+) -> Run:
     """Run a recipe to its end and return the run with its `directory` and `outputs`. Raises Gen3dError.
 
     Args:
@@ -251,8 +295,11 @@ def run(recipe: str | Path, overrides: Iterable[str] = (), profile: str | None =
         overrides: values such as "seed=1".
         profile: a named overlay of the recipe.
         vram: what it may take of the GPU's memory, such as "8GB"; default: what is free.
+        logs: what is told its events, such as "plain" and "tensorboard"; default: what suits where this runs.
+        port: of this computer, where it is shown while it goes on; default: nowhere.
     """
     result = fitting(Run(Recipe.load(recipe, overrides, profile)), vram)
+    result.logs, result.port = logs, port
     result.start()
     return result
 

@@ -13,6 +13,8 @@ from gen3d.errors import BadInput
 KEPT = 2
 """Checkpoints that are kept of a stage under way."""
 
+_ABOUT = frozenset({"seconds", "stage_began", "events", "skipped"})
+
 Warn = Callable[[str], None]
 
 
@@ -59,6 +61,9 @@ class Checkpoints:
         state = load_checkpoint(path)
         if state.get("recipe") != self.recipe:
             raise BadInput("is of another recipe", place=str(path))
+        about = state.get("run")
+        if not isinstance(state.get("step"), int) or not isinstance(about, dict) or not about.keys() >= _ABOUT:
+            raise BadInput("does not say when it was made", place=str(path))
         return state
 
     def reached(self, stages: Iterable[str], warn: Warn) -> dict[str, Any] | None:

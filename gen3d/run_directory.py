@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import io
-import json
 import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from filelock import FileLock
 from ruamel.yaml import YAML
 
 from gen3d.checkpoint import load_checkpoint, write_atomically
-from gen3d.errors import BadInput, Unavailable
-from gen3d.events import Events
+from gen3d.errors import BadInput
+from gen3d.journal import Journal
 from gen3d.lock import LOCK, locked
 from gen3d.provenance import changes, check_unchanged, sha256, versions
 from gen3d.run_checkpoints import Checkpoints
+from gen3d.run_record import read_record
 
 if TYPE_CHECKING:
     from gen3d.part import Stage, Step
@@ -32,25 +31,16 @@ _STAMP = "%Y-%m-%d_%H%M%S"
 
 
 @dataclass
-class RunDirectory:
+class RunDirectory(Journal):
     """Where a run writes, and what has been written about it so far.
 
     Args:
-        path: the directory.
-        record: what run.json holds.
         checkpoint_every: steps.
-        lock: held while this process writes here; the system frees it when the process ends, however it does.
         point: the checkpoint from which a run that was stopped goes on.
-        remarks: what there was to say about going on.
     """
 
-    path: Path
-    record: dict[str, Any]
     checkpoint_every: int
-    lock: FileLock
     point: dict[str, Any] | None = None
-    remarks: list[str] = field(default_factory=list)
-    _started: float = field(default_factory=time.monotonic)
     _stage_began: float = 0.0
     _skipped_in_a_row: int = 0
 
@@ -89,8 +79,8 @@ class RunDirectory:
             raise BadInput(f"{path} cannot be written: {reason}", place=place, remedy=remedy) from error
         record = {"status": "running", "recipe": str(recipe.path), "name": recipe.name, "stages": {}, "skipped": 0}
         record |= {"started": stamp, "versions": versions(), "inputs": dict(inputs or {}), "sha256": digests}
-        result = cls(path, record, int(recipe.get("checkpoint_every", 500)), lock)
-        result._write_record()
+        result = cls(path, record, lock, int(recipe.get("checkpoint_every", 500)))
+        result.write_record()
         return result
 
     @classmethod
@@ -100,7 +90,7 @@ class RunDirectory:
         Raises:
             BadInput: the directory is no run's, another process writes to it, or what the run is made of has changed.
         """
-        result = cls(path, {}, int(recipe.get("checkpoint_every", 500)), locked(path))
+        result = cls(path, {}, locked(path), int(recipe.get("checkpoint_every", 500)))
         try:
             result.record = read_record(path)
             check_unchanged(path, result.record["sha256"])
@@ -119,42 +109,18 @@ class RunDirectory:
         about = point["run"]
         self._started = time.monotonic() - about["seconds"]
         kept = self.events.cut(about["events"])
-        self.log("resumed", stage=point["stage"], step=point["step"])
         done = {name: self.record["stages"].get(name, {}) for name in before}
-        again = [*self.record.get("resumed", []), {"time": time.strftime(_STAMP), "step": point["step"]}]
+        now = {"time": time.strftime(_STAMP), "stage": point["stage"], "step": point["step"]}
+        again = [*self.record.get("resumed", []), now]
         self.record |= {"status": "running", "error": None, "stages": done, "skipped": about["skipped"]}
         self.record |= {"resumed": again, "versions": versions()}
-        self.record["warnings"] = [event["message"] for event in kept if event.get("event") == "warning"]
-        self._write_record()
-        for message in self.remarks:
-            self.warn(message)
+        self.record["warnings"] = [str(event.get("message")) for event in kept if event.get("event") == "warning"]
+        self.write_record()
 
     @property
     def checkpoints(self) -> Checkpoints:
         """The stages' checkpoints."""
         return Checkpoints(self.path / "checkpoints", self.record["sha256"]["resolved.yaml"])
-
-    @property
-    def events(self) -> Events:
-        """Everything that happened."""
-        return Events(self.path / "events.jsonl")
-
-    @property
-    def seconds(self) -> float:
-        """Since the run began; of a run that was stopped, without what was lost and the time between."""
-        return time.monotonic() - self._started
-
-    def log(self, event: str, **values: Any) -> None:
-        """Append one line to events.jsonl."""
-        with self._writing():
-            self.events.append(event=event, time=round(self.seconds, 3), **values)
-
-    def warn(self, message: str) -> None:
-        """Record a remark, at once: observers may still have some when the run has ended."""
-        if message not in self.record.setdefault("warnings", []):  # parts that are bound again say the same again
-            self.record["warnings"].append(message)
-            self.log("warning", message=message)
-            self._write_record()
 
     def made_with(self, weights: Mapping[str, Mapping[str, Any]]) -> None:
         """Record which weights the priors have. Raises BadInput where a run would go on with others.
@@ -164,11 +130,11 @@ class RunDirectory:
         """
         known = self.record.setdefault("weights", {})
         for name, about in weights.items():
-            if known.get(name, about)["sha256"] != about["sha256"]:
+            if known.get(name, about).get("sha256") != about["sha256"]:
                 remedy = "put them back as they were, or begin a new run"
                 raise BadInput("are not what they were when the run began", place=f"weights of {name}", remedy=remedy)
         known.update(weights)
-        self._write_record()
+        self.write_record()
 
     def count(self, *, skipped: bool) -> int:
         """Count the steps that are skipped, and say how many have been in a row."""
@@ -206,7 +172,7 @@ class RunDirectory:
         yield
         self.record["stages"][name] = {"seconds": round(self.seconds - self._stage_began, 2)}
         self.log("stage_finished", stage=name)
-        self._write_record()
+        self.write_record()
 
     def checkpoint(self, parts: StageParts, step: Step, *, now: bool = False) -> None:
         """Save after every `checkpoint_every` steps, `now`, and at a stage's end as its final object."""
@@ -214,7 +180,7 @@ class RunDirectory:
         due = now or done % self.checkpoint_every == 0
         # What is saved in between can be gone back to: it gives finite losses.
         if last or (due and not self._skipped_in_a_row and parts.is_finite()):
-            with self._writing():
+            with self.writing():
                 about = {"seconds": self.seconds, "stage_began": self._stage_began}
                 about |= {"events": self.events.sync(), "skipped": self.record["skipped"]}
                 self.checkpoints.save(parts.name, done, {"run": about, **parts.state()}, last=last)
@@ -227,44 +193,6 @@ class RunDirectory:
         parts.load_state(state)
         self.log("rolled_back", stage=parts.name, step=state["step"])
         return int(state["step"])
-
-    def finish(self, error: BaseException | None, outputs: list[Path]) -> None:
-        """Write how the run ended."""
-        interrupted = isinstance(error, KeyboardInterrupt)
-        self.record["status"] = "interrupted" if interrupted else "failed" if error else "done"
-        self.record["error"] = f"{type(error).__name__}: {error}" if error else None
-        self.record["seconds"] = round(self.seconds, 2)
-        self.record["outputs"] = [str(path.relative_to(self.path)) for path in outputs]
-        try:
-            self._write_record()
-        except Unavailable:
-            if error is None:  # else there is something more important to tell
-                raise
-
-    def _write_record(self) -> None:
-        with self._writing():
-            write_atomically(self.path / "run.json", json.dumps(self.record, indent=2).encode())
-
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            remedy = f"put that right, then: gen3d resume {self.path}"
-            raise Unavailable(f"cannot be written: {error.strerror}", place=str(self.path), remedy=remedy) from error
-
-
-def read_record(path: Path) -> dict[str, Any]:
-    """What run.json holds. Raises BadInput where there is none, or none that can be resumed."""
-    remedy = "give a directory that `gen3d run` has made"
-    try:
-        record = json.loads((path / "run.json").read_bytes())
-    except (OSError, ValueError) as error:
-        raise BadInput("is no run directory", place=str(path), remedy=remedy) from error
-    needed = {"status": str, "stages": dict, "versions": dict, "sha256": dict}
-    if not isinstance(record, dict) or not all(isinstance(record.get(key), kind) for key, kind in needed.items()):
-        raise BadInput("is no run.json of this version", place=str(path / "run.json"), remedy=remedy)
-    return record
 
 
 def _free(path: Path) -> Path:

@@ -107,7 +107,7 @@ def fitting(state: dict[str, Any]) -> Iterator[None]:
     """Say what a checkpoint that was made of something else gives cause to."""
     try:
         yield
-    except (KeyError, ValueError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         cause = f"the checkpoint of stage {state.get('stage')!r} does not fit the recipe: {error}"
         raise BadInput(cause, remedy="resume with the same recipe, and the same version of gen3d") from error
 

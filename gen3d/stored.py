@@ -10,14 +10,14 @@ import torch
 from gen3d.checkpoint import load_checkpoint
 from gen3d.errors import BadInput
 from gen3d.inputs import Inputs
-from gen3d.part import Stage
+from gen3d.part import Stage, Step
 from gen3d.particles import build_object
 from gen3d.plugins import installed
 from gen3d.recipe import Recipe
 from gen3d.registry import Registry, did_you_mean
 from gen3d.representation import Representation
 from gen3d.run_checkpoints import Checkpoints
-from gen3d.stage import defaults, restore
+from gen3d.stage import defaults, fitting, restore
 
 _CPU = torch.device("cpu")
 
@@ -67,12 +67,33 @@ class Stored:
 
     def load(self, device: torch.device = _CPU, registry: Registry | None = None) -> Representation:
         """The object as the stage left it; no prior is loaded. Raises BadInput where the checkpoint is no good."""
+        stage = self._stage(device, registry)
+        return restore(stage.representation, stage, load_checkpoint(self.checkpoint))
+
+    def open(self, device: torch.device = _CPU, registry: Registry | None = None) -> tuple[Stage, Step]:
+        """The object and its renderer as the stage left them, and the step after which that was; no prior is loaded.
+
+        Raises:
+            BadInput: the checkpoint is no good.
+            Unsupported: the renderer needs a prior.
+        """
+        stage, state = self._stage(device, registry), load_checkpoint(self.checkpoint)
+        step, renderer = stage.step(int(state["step"]) - 1), stage.renderer
+        restore(stage.representation, stage, state)
+        renderer.name = "renderer"
+        renderer.to(device)
+        renderer.bind(stage)
+        with fitting(state):
+            renderer.load_trained_state(state["parts"]["renderer"])
+        renderer.at(step)
+        return stage, step
+
+    def _stage(self, device: torch.device, registry: Registry | None) -> Stage:
         config = self.recipe.stages[self.stage]
         config = config.merged(defaults(config))
         representation, renderer = build_object(config, registry or installed().registry)
         steps, seed = int(config.values["steps"]), int(self.recipe.get("seed", 0))
-        stage = Stage(self.stage, steps, seed, device, Inputs(), None, representation, renderer, {})
-        return restore(representation, stage, load_checkpoint(self.checkpoint))
+        return Stage(self.stage, steps, seed, device, Inputs(), None, representation, renderer, {})
 
 
 def _open(run: Path) -> tuple[Recipe, Checkpoints]:

@@ -45,7 +45,7 @@ class _Unwritten(Run):
         self.stage = stage
         nothing = dict.fromkeys(("log", "checkpoint"), lambda *_, **__: None)
         self.files = cast("Any", SimpleNamespace(count=_count, **nothing))
-        self.asked_to_stop = lambda: False
+        self.asked_to_stop, self._stopping = lambda: False, False
 
     def warn(self, message: str) -> None:
         """As the stage does."""

@@ -19,6 +19,9 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 CORE = ("run", "resume", "export", "recipes", "plugins", "describe", "weights", "doctor", "new-plugin")
 """One file of this package each; all other commands are plugins' entry points."""
 
+PORT = 7007
+"""Where a run is shown unless somebody says otherwise."""
+
 
 class Commands(click.Group):
     """The core's commands and those of the entry-point group `gen3d.commands`."""

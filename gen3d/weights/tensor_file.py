@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 from torch.serialization import get_unsafe_globals_in_checkpoint, safe_globals
 
-from gen3d.errors import BadInput, Unavailable
+from gen3d.errors import BadInput, Gen3dError, Unavailable
 
 PICKLES = (".ckpt", ".pt", ".pth", ".bin")
 """Suffixes of files that torch.save has written."""
@@ -30,7 +29,9 @@ def read_tensor_file(path: Path) -> dict[str, Tensor]:
         return load_file(path) if path.suffix not in PICKLES else _unpickle(path)
     except FileNotFoundError as error:
         raise Unavailable("is missing", place=str(path)) from error
-    except (SafetensorError, OSError, EOFError, RuntimeError, ValueError, KeyError) as error:
+    except Gen3dError:
+        raise
+    except Exception as error:  # readers raise whatever they stumble over in damaged bytes
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         remedy = "fetch it again, whole"
         raise BadInput(f"is damaged or cut short: {reason}", place=str(path), remedy=remedy) from error

@@ -17,7 +17,7 @@ from rich.progress import (
 from rich.progress import Progress as RichProgress
 from rich.text import Text
 
-from gen3d import Step
+from gen3d.events import Event
 
 LINES = 20
 """Lines a stage where there is no terminal."""
@@ -48,17 +48,17 @@ class Lines:
         self.console, self.clock = console, clock
         self._stage, self._started = "", clock()
 
-    def step(self, step: Step, terms: Mapping[str, float]) -> None:
+    def step(self, event: Event) -> None:
         """Say where the stage stands, if it is time to."""
-        if step.stage != self._stage:
-            self._stage, self._started, self._first = step.stage, self.clock(), step.index + 1
-        done = step.index + 1
-        if done % max(1, step.total // LINES) and done != step.total:
+        done, steps = event["step"] + 1, event["steps"]
+        if event["stage"] != self._stage:
+            self._stage, self._started, self._first = event["stage"], self.clock(), done
+        if done % max(1, steps // LINES) and done != steps:
             return
         passed = self.clock() - self._started  # since the first step's end: that one may have compiled and cached
         speed = (done - self._first) / passed if passed > 0 and done > self._first else 0.0
-        pace = [speed_text(speed), f"{duration((step.total - done) / speed)} left"] if speed else []
-        parts = [step.stage, f"{done}/{step.total}", *pace, terms_text(terms)]
+        pace = [speed_text(speed), f"{duration((steps - done) / speed)} left"] if speed else []
+        parts = [self._stage, f"{done}/{steps}", *pace, terms_text(event["terms"])]
         self.console.print("  ".join(parts), soft_wrap=True, highlight=False, markup=False)
 
     def stop(self) -> None:
@@ -81,13 +81,14 @@ class Bar:
         )
         self._tasks: dict[str, TaskID] = {}
 
-    def step(self, step: Step, terms: Mapping[str, float]) -> None:
+    def step(self, event: Event) -> None:
         """Move on."""
         self._bar.start()
-        if step.stage not in self._tasks:
-            self._tasks[step.stage] = self._bar.add_task(step.stage, total=step.total)
-        self._bar.terms = terms_text(terms)
-        self._bar.update(self._tasks[step.stage], completed=step.index + 1)
+        stage = event["stage"]
+        if stage not in self._tasks:
+            self._tasks[stage] = self._bar.add_task(stage, total=event["steps"])
+        self._bar.terms = terms_text(event["terms"])
+        self._bar.update(self._tasks[stage], completed=event["step"] + 1)
 
     def stop(self) -> None:
         """Leave the bar as it is."""
@@ -106,8 +107,3 @@ class _BarWithTerms(RichProgress):
 class _Speed(ProgressColumn):
     def render(self, task: Task) -> Text:
         return Text(speed_text(task.speed) if task.speed else "")
-
-
-def progress(console: Console) -> Bar | Lines:
-    """What suits the console."""
-    return Bar(console) if console.is_terminal else Lines(console)

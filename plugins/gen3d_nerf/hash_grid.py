@@ -16,6 +16,7 @@ from gen3d_nerf.perceptron import Perceptron
 _ON_THE_FACE = 1e-5  # of the box's side: where a ray enters, rounding must not decide whether there is something
 _STEEPEST = 15.0  # argument beyond which an exponential density and its gradient no longer grow
 _CENTER = 1e-12  # square of a distance whose root still has a gradient
+_MOST_LAYERS = 64  # of the encoding, and of a network
 _DETAILS = 128  # default number of voxels along the box
 
 
@@ -81,6 +82,9 @@ class HashGrid(Representation):
                 raise BadInput(f"{name} is {value}", remedy="it is more than 0")
         if not 2 <= coarsest <= finest:  # noqa: PLR2004 (a cell has two corners)
             raise BadInput(f"coarsest is {coarsest}, finest {finest}", remedy="2 <= coarsest <= finest")
+        for name, value in (("levels", levels), ("layers", layers)):
+            if value > _MOST_LAYERS:
+                raise BadInput(f"{name} is {value}", remedy=f"it is at most {_MOST_LAYERS}")
         if not 3 <= table_log2 <= 24 or layers < 0:  # noqa: PLR2004 (8 entries to 16 million)
             cause = f"table_log2 is {table_log2}, layers {layers}"
             raise BadInput(cause, remedy="table_log2 is from 3 to 24, layers 0 or more")

@@ -4,6 +4,7 @@ import json
 import multiprocessing
 import os
 import random
+import shutil
 import signal
 import threading
 import time
@@ -108,6 +109,36 @@ def test_a_signal_lets_the_step_be_finished_and_saves_it(
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+def test_ctrl_c_exports_what_there_is(tmp_path: Path) -> None:
+    stop(tmp_path, "shape", 5, "signal")
+    assert record(tmp_path)["outputs"] == ["asset/asset.json"]
+    saved = load_checkpoint(tmp_path / "out" / "checkpoints" / "shape-00000006.safetensors")["parts"]["representation"]
+    exported = json.loads((tmp_path / "out" / "asset" / "asset.json").read_text())
+    assert exported == {name: tensor.tolist() for name, tensor in saved.items()}
+    kinds = [event["event"] for event in events(tmp_path)]
+    assert kinds[-2:] == ["exported", "run_finished"]
+
+
+@pytest.mark.parametrize("how", ["terminate", "crash"])
+def test_who_has_no_time_exports_nothing(tmp_path: Path, how: str) -> None:
+    stop(tmp_path, "shape", 5, how)
+    assert not (tmp_path / "out" / "asset").exists()
+
+
+def test_half_an_object_that_cannot_be_exported_is_a_remark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = stoppable(tmp_path, Stopper("shape", 5, "signal"))
+    assert run.exporter is not None
+
+    def refuse(*_: object) -> list[Path]:
+        raise ValueError("no surface")
+
+    monkeypatch.setattr(run.exporter, "export", refuse)
+    with pytest.raises(KeyboardInterrupt, match="to go on: gen3d resume"):
+        run.start()
+    assert record(tmp_path)["warnings"] == ["what there is cannot be exported: no surface"]
+    assert record(tmp_path)["status"] == "interrupted"
+
+
 def test_a_second_ctrl_c_stops_at_once(tmp_path: Path) -> None:
     class Twice(Stopper):
         def step_finished(self, run, step, views) -> None:
@@ -139,8 +170,8 @@ def test_events_are_those_of_one_run_and_time_adds_up(tmp_path: Path) -> None:
     resume(tmp_path / "out", plugins())
     kinds = [event["event"] for event in events(tmp_path)]
     assert [kind for kind in kinds if kind != "step"] == [
-        *("stage_started", "stage_finished", "stage_started", "resumed", "stage_finished"),
-        *("stage_started", "stage_finished"),
+        *("run_started", "stage_started", "stage_finished", "stage_started", "resumed", "stage_finished"),
+        *("stage_started", "stage_finished", "exported", "run_finished"),
     ]
     resumed = next(event for event in events(tmp_path) if event["event"] == "resumed")
     assert (resumed["stage"], resumed["step"]) == ("color", 4)
@@ -349,8 +380,11 @@ def test_a_full_disk_is_a_message_and_nothing_is_lost(
 
 
 @pytest.fixture
-def kill_and_resume(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path, int], None]:
-    """Kill a run at some random moments after it has begun, or begun again, to write; then let it end."""
+def kill_and_resume(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path, int], int]:
+    """Kill a run at some random moments after it has begun, or begun again, to write; then let it end.
+
+    How often it was killed: a run that is faster than that ends before.
+    """
     monkeypatch.setenv("PYTHONPATH", str(Path(stops.__file__).parent))
     context = multiprocessing.get_context("forkserver")  # what is imported is so once
     context.set_forkserver_preload(["stops"])
@@ -359,23 +393,28 @@ def kill_and_resume(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path, int], No
     def last_written(log: Path) -> int:
         return log.stat().st_mtime_ns if log.exists() else 0
 
-    def kill(folder: Path, moments: int) -> None:
-        for _ in range(moments):
+    def kill(folder: Path, moments: int) -> int:
+        killed = 0
+        while killed < moments:
             before = last_written(folder / "out" / "events.jsonl")
             process = context.Process(target=stops.start_or_resume, args=(folder,))
             process.start()
             while process.is_alive() and last_written(folder / "out" / "events.jsonl") == before:
                 time.sleep(0.0005)
-            time.sleep(chance.uniform(0, 0.5))
+            time.sleep(chance.uniform(0, 0.3))
             process.kill()
             process.join()
+            if process.exitcode != -signal.SIGKILL:
+                break
+            killed += 1
         stops.start_or_resume(folder)
+        return killed
 
     return kill
 
 
 def test_killed_at_random_moments_it_ends_the_same(
-    tmp_path: Path, unbroken: dict[str, Any], kill_and_resume: Callable[[Path, int], None]
+    tmp_path: Path, unbroken: dict[str, Any], kill_and_resume: Callable[[Path, int], int]
 ) -> None:
     kill_and_resume(tmp_path, 3)
     assert differences(left(tmp_path / "out"), unbroken) == []
@@ -384,11 +423,14 @@ def test_killed_at_random_moments_it_ends_the_same(
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_killed_at_fifty_random_moments_it_ends_the_same(
-    tmp_path: Path, unbroken: dict[str, Any], kill_and_resume: Callable[[Path, int], None]
+    tmp_path: Path, unbroken: dict[str, Any], kill_and_resume: Callable[[Path, int], int]
 ) -> None:
-    for number in range(10):
-        kill_and_resume(tmp_path / str(number), 5)
-        assert differences(left(tmp_path / str(number) / "out"), unbroken) == []
+    killed = 0
+    while killed < 50:
+        folder = tmp_path / str(killed)
+        shutil.rmtree(folder, ignore_errors=True)  # of a run that was too fast
+        killed += kill_and_resume(folder, 5)
+        assert differences(left(folder / "out"), unbroken) == []
 
 
 def test_checkpoints_of_a_stopped_run_are_whole(tmp_path: Path) -> None:

@@ -34,8 +34,10 @@ def test_a_run_leaves_recipe_record_events_and_a_final_checkpoint(tmp_path: Path
     assert (record["status"], record["error"], record["outputs"]) == ("done", None, ["asset/asset.json"])
     assert set(record["stages"]) == {"main"}
     assert {"python", "torch", "gen3d"} <= set(record["versions"])
-    assert [event["event"] for event in events(out)] == ["stage_started", "step", "step", "step", "stage_finished"]
-    terms = events(out)[1]["terms"]
+    assert [event["event"] for event in events(out)] == [
+        *("run_started", "stage_started", "step", "step", "step", "stage_finished", "exported", "run_finished")
+    ]
+    terms = events(out)[2]["terms"]
     assert isinstance(terms, dict)
     assert set(terms) == {"paint"}
 

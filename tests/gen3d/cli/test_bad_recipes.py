@@ -1,22 +1,12 @@
 """Whatever is wrong with a recipe: one message with place, cause and remedy, the exit code, and nothing left behind."""
 
-import copy
-import io
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from ruamel.yaml import YAML
 
 import core_toys
-from core_toys import RECIPE, core_plugins, write_recipe
-from gen3d.errors import Gen3dError
-from gen3d.plugins import Plugins, load_plugins
-from gen3d.recipe import Recipe, find
-from gen3d.run import Run
-from gen3d.run_directory import dump_yaml
+from core_toys import RECIPE, write_recipe
 
 BASE = RECIPE + "seed: 3\nname: toy\nprofiles: {mini: {steps: 1}}\n"
 COMPONENT_OF_BROKEN = BASE.replace("guidance:\n", "guidance:\n  broken: {type: broken}\n")
@@ -115,143 +105,3 @@ def test_what_is_no_recipe_at_all(gen3d: Any, tmp_path: Path, name: str) -> None
     assert (answer.code, answer.out) == (2, "")
     assert answer.err.startswith(f"error: {name}: ")
     assert not (tmp_path / "runs").exists()
-
-
-NASTY = st.one_of(
-    st.sampled_from(
-        [
-            None,
-            True,
-            -1,
-            0,
-            1,
-            10**18,
-            10**400,
-            0.5,
-            float("nan"),
-            float("inf"),
-            "",
-            "x",
-            "a" * 300,
-            "\0",
-            "../..",
-            "é",
-            "\ud800",
-        ]
-    ),
-    st.sampled_from(
-        ["${seed}", "${stages}", "${guidance}", "${", "${}", "${a.b}", "50%", "ramp", "null", "auto", "rgb"]
-    ),
-    st.sampled_from(
-        [[], {}, [1, 2], [2, 1], [[]], {"type": "x"}, {"type": None}, {"0": 1, "50%": 2}, {"ramp": 3}, {"a": {}}]
-    ),
-    st.recursive(
-        st.integers(-1, 1), lambda below: st.lists(below, max_size=3) | st.dictionaries(st.text(), below, max_size=2)
-    ),
-)
-
-
-def containers(node: Any) -> list[Any]:
-    """Every map and list of a tree, itself first."""
-    inner = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
-    return ([node] if isinstance(node, dict | list) else []) + [found for item in inner for found in containers(item)]
-
-
-@st.composite
-def mutated(draw: st.DrawFn, base: dict[str, Any]) -> dict[str, Any]:
-    """A recipe with one to three values replaced, removed, renamed or added."""
-    recipe = copy.deepcopy(base)
-    for _ in range(draw(st.integers(1, 3))):
-        place = draw(st.sampled_from(containers(recipe)))
-        keys = list(place) if isinstance(place, dict) else list(range(len(place)))
-        action = draw(st.sampled_from(["replace", "remove", "rename", "add"]))
-        if action == "add" or not keys:
-            place.append(draw(NASTY)) if isinstance(place, list) else place.update(
-                {draw(st.text(max_size=8)): draw(NASTY)}
-            )
-            continue
-        key = draw(st.sampled_from(keys))
-        if action == "rename" and isinstance(place, dict):
-            place[draw(st.sampled_from([*keys, "type", "weight", "x"]))] = place.pop(key)
-        elif action == "remove":
-            del place[key]
-        else:
-            place[key] = draw(NASTY)
-    return recipe
-
-
-def plain_yaml(text: str) -> Any:
-    """A recipe without comments, to mutate."""
-    return YAML(typ="safe", pure=True).load(text)
-
-
-def only_gen3d_errors(
-    folder: Path, content: bytes, plugins: Plugins, overrides: list[str], profile: str | None
-) -> None:
-    """Load and build a recipe, all but running it."""
-    path = folder / "r.yaml"
-    path.write_bytes(content)
-    try:
-        run = Run(Recipe.load(path, overrides, profile), plugins)
-        run.check()
-        dump_yaml(run.recipe.resolved())
-    except Gen3dError as error:
-        told = error
-    else:
-        told = Gen3dError("it is valid")
-    assert told.exit_code in {2, 3, 4}
-    assert told.cause
-    assert [found.name for found in folder.iterdir()] == ["r.yaml"]
-
-
-SETTINGS = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-
-
-def as_yaml(recipe: Any) -> bytes:
-    """YAML of anything, also of what is no Unicode."""
-    stream = io.BytesIO()
-    YAML(typ="safe", pure=True).dump(recipe, stream)
-    return stream.getvalue()
-
-
-@SETTINGS
-@given(mutated(plain_yaml(core_toys.STAGED)), st.sampled_from([None, "mini", "x"]))
-def test_mutated_recipes_raise_only_messages(tmp_path: Path, recipe: dict[str, Any], profile: str | None) -> None:
-    only_gen3d_errors(tmp_path, as_yaml(recipe), core_plugins(), [], profile)
-
-
-@SETTINGS
-@given(
-    st.text(st.sampled_from("{}[]:,-*&!|>'\"%@`#? \n\tab1$~\\."), max_size=12),
-    st.integers(0, len(core_toys.STAGED)),
-    st.integers(0, 10),
-)
-def test_mutated_text_raises_only_messages(tmp_path: Path, text: str, at: int, cut: int) -> None:
-    broken = core_toys.STAGED[:at] + text + core_toys.STAGED[at + cut :]
-    only_gen3d_errors(tmp_path, broken.encode(), core_plugins(), [], None)
-
-
-@SETTINGS
-@given(
-    st.sampled_from(
-        ["seed", "steps", "guidance", "guidance.paint", "guidance.paint.color", "stages.shape", "inputs", "x"]
-    ),
-    st.one_of(st.text(max_size=12), NASTY.map(str)),
-)
-def test_overrides_raise_only_messages(tmp_path: Path, key: str, value: str) -> None:
-    only_gen3d_errors(tmp_path, core_toys.STAGED.encode(), core_plugins(), [f"{key}={value}"], None)
-
-
-@pytest.mark.timeout(400)  # it imports every backend there is, for the first time
-@settings(SETTINGS, max_examples=15)
-@given(st.data())
-def test_mutated_shipped_recipes_raise_only_messages(tmp_path: Path, shipped: Plugins, data: st.DataObject) -> None:
-    recipe = data.draw(mutated(plain_yaml(find("zero123_sjc").read_text(encoding="utf-8"))))
-    overrides = ["inputs=null", "stages.shape.representation.resolution=8"]
-    only_gen3d_errors(tmp_path, as_yaml(recipe), shipped, overrides, data.draw(st.sampled_from([None, "mini"])))
-
-
-@pytest.fixture(scope="module")
-def shipped() -> Plugins:
-    """The plugins of this repository."""
-    return load_plugins()
