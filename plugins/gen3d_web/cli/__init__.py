@@ -1,0 +1,1 @@
+"""Commands of this plugin, one file each; heavy imports only inside of them."""
