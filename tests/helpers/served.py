@@ -19,6 +19,13 @@ PATIENCE = 100
 """Seconds for processes that share their cores with others."""
 ADDRESS = re.compile(r"open (http://127\.0\.0\.1:(\d+)) ")
 
+LISTENING = """
+import signal
+from gen3d.cli import main
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what starts in the background of a shell ignores it
+main()
+"""
+
 TINY = """\
 # A small thing.
 gen3d: 1
@@ -70,8 +77,8 @@ def served(folder: Path, *options: str) -> Iterator[tuple[str, subprocess.Popen[
     recipe.write_text(TINY, encoding="utf-8")
     command = [
         sys.executable,
-        "-m",
-        "gen3d",
+        "-c",
+        LISTENING,
         "serve",
         "--runs",
         str(folder / "runs"),
