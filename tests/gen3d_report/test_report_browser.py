@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from browser import opened_browser
+from browser import opened_browser, until
 from reported import reported
 
 pytestmark = pytest.mark.importers
@@ -31,7 +31,7 @@ def test_a_page_opens_from_a_file_shows_the_object_and_asks_nobody(run, scheme, 
     with opened_browser(viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True) as watched:
         page = watched.page
         page.goto((run / "report.html").as_uri())
-        page.wait_for_function(LOADED)
+        until(page, LOADED)
         assert page.evaluate("document.querySelector('model-viewer').getDimensions().y") == pytest.approx(0.4, abs=0.01)
         page.wait_for_timeout(1000)
         stage = picture(page, "#stage")
@@ -42,11 +42,11 @@ def test_a_page_opens_from_a_file_shows_the_object_and_asks_nobody(run, scheme, 
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         assert page.evaluate("window.hurt") is None
         assert page.locator("#no-viewer").is_hidden()
-        page.wait_for_function("document.getElementById('turntable').readyState >= 1")
+        until(page, "document.getElementById('turntable').readyState >= 1")
         for index in range(page.locator("img").count()):
             image = page.locator("img").nth(index)
             image.scroll_into_view_if_needed()
-            page.wait_for_function("image => image.complete", arg=image.element_handle())
+            until(page, "image => image.complete", image.element_handle())
             assert image.evaluate("image => image.naturalWidth") > 0
         with page.expect_download() as download:
             page.locator("#download").click()
@@ -61,7 +61,7 @@ def test_the_object_turns_under_the_pointer(run):
     with opened_browser(viewport={"width": 1000, "height": 800}, offline=True) as watched:
         page = watched.page
         page.goto((run / "report.html").as_uri())
-        page.wait_for_function(LOADED)
+        until(page, LOADED)
         page.evaluate("document.querySelector('model-viewer').autoRotate = false")
         before = page.evaluate("document.querySelector('model-viewer').getCameraOrbit().theta")
         box = page.locator("model-viewer").bounding_box()
@@ -69,9 +69,7 @@ def test_the_object_turns_under_the_pointer(run):
         page.mouse.down()
         page.mouse.move(box["x"] + 350, box["y"] + 200, steps=5)
         page.mouse.up()
-        page.wait_for_function(
-            f"Math.abs(document.querySelector('model-viewer').getCameraOrbit().theta - {before}) > 0.3"
-        )
+        until(page, f"Math.abs(document.querySelector('model-viewer').getCameraOrbit().theta - {before}) > 0.3")
 
 
 def test_without_scripts_the_pictures_are_there(run):

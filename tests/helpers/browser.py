@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -71,3 +72,11 @@ def opened_browser(**context: Any) -> Iterator[Watched]:
             yield watched
         finally:
             browser.close()
+
+
+def until(page: Any, expression: str, argument: Any = None) -> None:
+    """Wait for an expression to hold. Playwright's own waiting asks later, when a page's policy forbids it."""
+    end = time.monotonic() + PATIENCE / 1000
+    while not page.evaluate(expression, argument):
+        assert time.monotonic() < end, f"waited for {expression}"
+        time.sleep(0.05)
